@@ -1,0 +1,1 @@
+"""Recipes of test disks and what builds them, byte for byte the same each time."""

@@ -1,0 +1,1 @@
+"""The folder that holds everything, written once, and its custody log."""

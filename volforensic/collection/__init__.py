@@ -1,0 +1,1 @@
+"""Artifact definitions, and the way from the inventory to records."""

@@ -1,0 +1,1 @@
+"""Pure functions: a file's content in, rows out."""

@@ -1,0 +1,1 @@
+"""Rules and correlations over what the case holds."""

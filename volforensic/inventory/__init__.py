@@ -1,0 +1,1 @@
+"""Every entry of every filesystem, from one walk."""

@@ -1,0 +1,1 @@
+"""Workers that parse hostile bytes: confined, limited, replaceable."""
