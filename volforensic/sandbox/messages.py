@@ -1,0 +1,52 @@
+"""What parent, fork server and workers say to each other, and how it is framed.
+
+Everything that comes from a worker was made from hostile bytes and is checked as such: a frame has a length of at most
+``FRAME_LIMIT``, a kind, and a body that is decoded into the type that the task declares, or refused.
+"""
+
+import struct
+
+import msgspec
+
+from volforensic.sandbox.confinement import Limits
+
+FRAME_HEADER = struct.Struct("<IB")
+FRAME_LIMIT = 32 << 20
+KIND_MESSAGE, KIND_FAILED, KIND_DONE = 1, 2, 3
+
+HEARTBEAT = struct.Struct("<QQ")
+"""Signs of life so far, and the item that the worker has in hand."""
+
+
+class Start(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Parent to server: begin a worker. Descriptors: arguments, result pipe, heartbeat, then the source where given."""
+
+    task: int
+    function: str
+    limits: Limits
+
+
+class Kill(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Parent to server: end a worker."""
+
+    task: int
+
+
+class Started(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Server to parent: a worker runs."""
+
+    task: int
+    process: int
+
+
+class Ended(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Server to parent: a worker is no more. ``status`` as os.waitstatus_to_exitcode gives it; memory in bytes."""
+
+    task: int
+    status: int
+    processor_seconds: float
+    peak_memory: int
+
+
+Order = Start | Kill
+Notice = Started | Ended

@@ -1,0 +1,126 @@
+"""The fork server: a small process with the parsers' libraries loaded, which forks a worker for each task.
+
+It is started by the pool with one socket, reads no evidence itself and ends when the socket closes. Workers die with
+it.
+"""
+
+import os
+import select
+import signal
+import socket
+import sys
+from importlib import import_module
+
+import msgspec
+
+from volforensic.sandbox.confinement import die_with_parent
+from volforensic.sandbox.messages import Ended, Kill, Order, Start, Started
+from volforensic.sandbox.worker import Descriptors, resolve, run
+
+MESSAGE_LIMIT = 64 << 10
+_DESCRIPTORS = 4
+
+
+class _Server:
+    """Holds the socket to the parent and the workers that run."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.workers: dict[int, int] = {}  # process id to task
+        self.decoder = msgspec.msgpack.Decoder(Order)
+
+    def serve(self) -> None:
+        wake_up, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        while True:
+            ready, _, _ = select.select([self.connection.fileno(), wake_up], [], [])
+            if wake_up in ready:
+                os.read(wake_up, 4096)
+            self._reap()
+            if self.connection.fileno() in ready and not self._take_order():
+                return
+
+    def _take_order(self) -> bool:
+        data, descriptors, _, _ = socket.recv_fds(self.connection, MESSAGE_LIMIT, _DESCRIPTORS)
+        if not data:
+            self._kill_all()
+            return False
+        order = self.decoder.decode(data)
+        if isinstance(order, Kill):
+            self._kill(order.task)
+        else:
+            self._start(order, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return True
+
+    def _start(self, order: Start, descriptors: list[int]) -> None:
+        process = os.fork()
+        if process == 0:
+            self._become_worker(order, descriptors)
+        self.workers[process] = order.task
+        self._tell(Started(task=order.task, process=process))
+
+    def _become_worker(self, order: Start, descriptors: list[int]) -> None:
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            die_with_parent()
+            function = resolve(order.function)
+            _close_others({0, 1, 2, *descriptors})
+            run(function, order.limits, Descriptors(*descriptors))
+        finally:
+            os._exit(1)
+
+    def _reap(self) -> None:
+        while self.workers:
+            process, status, usage = os.wait4(-1, os.WNOHANG)
+            if not process:
+                return
+            self._tell(
+                Ended(
+                    task=self.workers.pop(process),
+                    status=os.waitstatus_to_exitcode(status),
+                    processor_seconds=usage.ru_utime + usage.ru_stime,
+                    peak_memory=usage.ru_maxrss * 1024,
+                )
+            )
+
+    def _kill(self, task: int) -> None:
+        for process, owner in self.workers.items():
+            if owner == task:
+                os.kill(process, signal.SIGKILL)
+
+    def _kill_all(self) -> None:
+        for process in self.workers:
+            os.kill(process, signal.SIGKILL)
+
+    def _tell(self, notice: Started | Ended) -> None:
+        self.connection.send(msgspec.msgpack.encode(notice))
+
+
+def _close_others(kept: set[int]) -> None:
+    low = 0
+    for descriptor in sorted(kept):
+        if low < descriptor:  # closerange(0, 0) closes everything there is
+            os.closerange(low, descriptor)
+        low = descriptor + 1
+    os.closerange(low, 65536)
+
+
+def main() -> None:
+    """Serve on the socket whose number is the first argument, with the modules of the others loaded."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    die_with_parent()
+    for module in sys.argv[2:]:
+        import_module(module)
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        _Server(connection).serve()
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the parent is gone, and the workers go with this process
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What happens inside a worker: lock in, call one function, send what it yields."""
+
+import mmap
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+import msgspec
+
+from volforensic.sandbox.confinement import Limits, confine
+from volforensic.sandbox.messages import FRAME_HEADER, HEARTBEAT, KIND_DONE, KIND_FAILED, KIND_MESSAGE
+
+
+class Descriptors(NamedTuple):
+    """What a worker is born with: its arguments, the pipe to the parent, the shared page, the source (-1 for none)."""
+
+    arguments: int
+    result: int
+    heartbeat: int
+    source: int = -1
+
+
+class Workplace:
+    """What a worker's function is given: the source's descriptor and a way to give a sign of life."""
+
+    def __init__(self, source: int, heartbeat: mmap.mmap) -> None:
+        """Take the descriptor (-1 for none) and the page shared with the parent."""
+        self.source = source
+        self._heartbeat = heartbeat
+        self._signs = 0
+
+    def begin_item(self, item: int) -> None:
+        """Tell the parent which item (an inode, an index) is in hand: it is named if the worker dies of it."""
+        self._signs += 1
+        HEARTBEAT.pack_into(self._heartbeat, 0, self._signs, item)
+
+
+WorkerFunction = Callable[[Workplace, Any], Iterator[Any]]
+
+
+def resolve(name: str) -> WorkerFunction:
+    """Return the function ``package.module:function``. The name comes from the parent, never from evidence."""
+    module, _, function = name.partition(":")
+    found = getattr(import_module(module), function)
+    if not callable(found):
+        raise TypeError(f"{name}: not a function")
+    return found  # type: ignore[no-any-return]  # the name says which; its task declares what it yields
+
+
+def run(function: WorkerFunction, limits: Limits, descriptors: Descriptors) -> None:
+    """Do the work and end the process: status 0 when a last frame was sent, 1 when even that failed."""
+    status = 1
+    try:
+        page = mmap.mmap(descriptors.heartbeat, HEARTBEAT.size)
+        given = msgspec.msgpack.decode(_read_all(descriptors.arguments))
+        confine(limits)
+        _send_results(function(Workplace(descriptors.source, page), given), descriptors.result)
+        status = 0
+    except BrokenPipeError:
+        pass  # the parent has heard enough
+    except Exception as error:  # noqa: BLE001 - the one boundary: whatever a parser raises becomes a problem record
+        _send(descriptors.result, KIND_FAILED, msgspec.msgpack.encode(_describe(error)))
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _send_results(messages: Iterator[Any], result: int) -> None:
+    encoder = msgspec.msgpack.Encoder()
+    for message in messages:
+        _send(result, KIND_MESSAGE, encoder.encode(message))
+    _send(result, KIND_DONE, b"")
+
+
+def _describe(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({PurePath(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}"[:500] + place
+
+
+def _send(result: int, kind: int, body: bytes) -> None:
+    view = memoryview(FRAME_HEADER.pack(len(body), kind) + body)
+    while view:
+        view = view[os.write(result, view) :]
+
+
+def _read_all(descriptor: int) -> bytes:
+    parts = []
+    offset = 0
+    while part := os.pread(descriptor, 1 << 20, offset):
+        parts.append(part)
+        offset += len(part)
+    return b"".join(parts)
