@@ -1,0 +1,93 @@
+"""What every filesystem reader gives: entries of a directory with what their inodes say, and bytes of files."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+from volforensic.evidence.reader import Window
+
+FILE_TYPES = ("file", "directory", "symlink", "fifo", "socket", "character_device", "block_device", "unknown")
+LINK_TARGET_LIMIT = 4096
+MOST_EXTENTS = 65536
+NEVER_ENDED = "reading this inode did not end"
+
+
+class Extent(NamedTuple):
+    """A run of a file's bytes: where in the file, where in the source, how many. Holes have no extent."""
+
+    file_offset: int
+    source_offset: int
+    length: int
+
+
+class Node(NamedTuple):
+    """An inode: times are nanoseconds since 1970 UTC, ``extents`` is None where bytes need the filesystem to be read.
+
+    ``tree`` is the subvolume of a btrfs, 0 elsewhere; inode numbers are unique within a tree.
+    """
+
+    inode: int
+    type: str
+    tree: int = 0
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    modified: int | None = None
+    accessed: int | None = None
+    changed: int | None = None
+    created: int | None = None
+    links: int = 0
+    link_target: bytes | None = None
+    extents: tuple[Extent, ...] | None = None
+    problems: tuple[str, ...] = ()
+
+
+class Listed(NamedTuple):
+    """A name in a directory. ``node`` is None where the inode could not be read or no longer belongs to the name."""
+
+    name: bytes
+    inode: int
+    tree: int
+    allocated: bool
+    node: Node | None
+    problems: tuple[str, ...] = ()
+
+
+class Reader(Protocol):
+    """A filesystem opened for reading. Methods raise whatever the library below raises: the caller is the boundary."""
+
+    def root(self) -> Node:
+        """Return the root directory."""
+
+    def entries(self, directory: Node) -> Iterator[Listed]:
+        """Yield what the directory lists, without ``.`` and ``..``; deleted names too where the reader finds them."""
+
+    def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
+        """Yield a file's bytes with their position in the file, for files without extents."""
+
+
+class Runs(NamedTuple):
+    """A file's extents (None: read it through the filesystem) and what was wrong with them."""
+
+    extents: tuple[Extent, ...] | None
+    problems: tuple[str, ...] = ()
+
+
+def checked_runs(extents: Iterable[Extent], size: int, window: Window) -> Runs:
+    """Return the extents cut to the file's size and to the volume, in the order of the file.
+
+    An extent that points outside its volume is an adversary's or damage: it is cut, and said.
+    """
+    kept: list[Extent] = []
+    outside = 0
+    end = window.offset + window.length
+    for extent in extents:
+        if len(kept) >= MOST_EXTENTS:
+            return Runs(None, (f"more than {MOST_EXTENTS} extents",))
+        length = min(extent.length, size - extent.file_offset)
+        inside = min(length, end - extent.source_offset) if extent.source_offset >= window.offset else 0
+        outside += max(0, length) - max(0, inside)
+        if inside > 0:
+            kept.append(extent._replace(length=inside))
+    kept.sort()
+    return Runs(tuple(kept), (f"{outside} bytes lie outside the volume",) if outside else ())

@@ -1,0 +1,167 @@
+"""Which filesystem a range of the source holds, by its signature; also what is recognised and cannot be read yet.
+
+Sources: the kernel's Documentation/filesystems/ext4/ (superblock), fs/xfs/libxfs/xfs_format.h (xfs_dsb),
+include/uapi/linux/btrfs_tree.h (btrfs_super_block), libblkid's list of magic values (libblkid(3)).
+"""
+
+import re
+import struct
+import uuid
+
+import msgspec
+
+from volforensic.evidence.reader import Window
+
+_EXT_RECOVER, _EXT_JOURNAL_DEVICE = 0x4, 0x8
+_EXT_BIGALLOC = 0x200
+_HEAD = 64 << 10
+_BTRFS_SUPERBLOCK = 64 << 10
+_BTRFS_MAGIC = b"_BHRfS_M"
+
+READABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "fat", "exfat", "ntfs", "iso9660")
+
+
+class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
+    """What a superblock says: type, label, UUID, block size in bytes, and whether a log waits to be replayed.
+
+    ``state`` is ``clean``, or says what the filesystem's newest changes are still in. ``unread`` is why it cannot be
+    read at all ("" where it can).
+    """
+
+    type: str
+    label: str = ""
+    uuid: str = ""
+    block_size: int = 0
+    state: str = "clean"
+    unread: str = ""
+
+
+def recognise(window: Window) -> Filesystem | None:
+    """Return the filesystem (or what else is known by a signature) at the start of the window, or None."""
+    head = window.read_at(0, _HEAD)
+    for look in (_luks, _lvm, _xfs, _ext, _btrfs, _microsoft, _swap, _others, _raid):
+        found = look(head, window)
+        if found is not None:
+            return found
+    return None
+
+
+def is_empty(window: Window) -> bool:
+    """Return whether the first and the last 64 KiB of the window are NUL bytes."""
+    return not any(window.read_at(0, _HEAD)) and not any(window.read_at(max(0, window.length - _HEAD), _HEAD))
+
+
+def _ext(head: bytes, _window: Window) -> Filesystem | None:
+    superblock = head[1024:2048]
+    if len(superblock) < 1024 or superblock[56:58] != b"\x53\xef":
+        return None
+    log_block_size, compatible, incompatible, read_only = struct.unpack_from("<24xI64xIII", superblock)
+    if log_block_size > 6:
+        return None
+    kind = "ext2"
+    if compatible & 0x4:
+        kind = "ext3"
+    if incompatible & 0x2C0 or read_only & 0x78:  # extents, 64bit, flex_bg; huge_file, gdt_csum, dir_nlink, extra_isize
+        kind = "ext4"
+    state = "clean"
+    if incompatible & _EXT_RECOVER:
+        state = "the journal holds committed changes that are not in the filesystem yet"
+    unread = ""
+    if incompatible & _EXT_JOURNAL_DEVICE:
+        unread = "this is an external journal"
+    elif read_only & _EXT_BIGALLOC:
+        unread = "bigalloc is not supported"
+    return Filesystem(
+        type=kind,
+        label=_name(superblock[120:136]),
+        uuid=str(uuid.UUID(bytes=superblock[104:120])),
+        block_size=1024 << log_block_size,
+        state=state,
+        unread=unread,
+    )
+
+
+def _xfs(head: bytes, _window: Window) -> Filesystem | None:
+    if not head.startswith(b"XFSB") or len(head) < 512:
+        return None
+    return Filesystem(
+        type="xfs",
+        label=_name(head[108:120]),
+        uuid=str(uuid.UUID(bytes=head[32:48])),
+        block_size=int(struct.unpack_from(">4xI", head)[0]),
+    )
+
+
+def _btrfs(_head: bytes, window: Window) -> Filesystem | None:
+    superblock = window.read_at(_BTRFS_SUPERBLOCK, 4096)
+    if superblock[64:72] != _BTRFS_MAGIC or len(superblock) < 4096:
+        return None
+    log_root = struct.unpack_from("<Q", superblock, 96)[0]
+    devices, sector_size = struct.unpack_from("<QI", superblock, 136)
+    return Filesystem(
+        type="btrfs",
+        label=_name(superblock[0x12B : 0x12B + 256]),
+        uuid=str(uuid.UUID(bytes=superblock[32:48])),
+        block_size=sector_size,
+        state="a log tree holds changes that are not in the filesystem yet" if log_root else "clean",
+        unread=f"it spans {devices} devices" if devices != 1 else "",
+    )
+
+
+def _luks(head: bytes, _window: Window) -> Filesystem | None:
+    if head.startswith(b"LUKS\xba\xbe"):
+        return Filesystem(type="luks", uuid=_name(head[168:208]), unread="it is encrypted and there is no key")
+    return None
+
+
+def _lvm(head: bytes, _window: Window) -> Filesystem | None:
+    if any(head[sector * 512 : sector * 512 + 8] == b"LABELONE" for sector in range(4)):
+        return Filesystem(type="lvm2", unread="LVM physical volumes are not supported")
+    return None
+
+
+def _microsoft(head: bytes, _window: Window) -> Filesystem | None:
+    if head[510:512] != b"\x55\xaa":
+        return None
+    if head[3:11] == b"NTFS    ":
+        return Filesystem(type="ntfs")
+    if head[3:11] == b"EXFAT   ":
+        return Filesystem(type="exfat")
+    if head[54:57] == b"FAT":
+        return Filesystem(type="fat", label=_name(head[43:54]), uuid=_serial(head[39:43]))
+    if head[82:87] == b"FAT32":
+        return Filesystem(type="fat", label=_name(head[71:82]), uuid=_serial(head[67:71]))
+    return None
+
+
+def _swap(head: bytes, _window: Window) -> Filesystem | None:
+    if b"SWAPSPACE2" in (head[4086:4096], head[65526:65536]):
+        return Filesystem(type="swap", label=_name(head[1052:1068]), uuid=str(uuid.UUID(bytes=head[1036:1052])))
+    return None
+
+
+def _others(head: bytes, _window: Window) -> Filesystem | None:
+    if head[32769:32774] == b"CD001":
+        return Filesystem(type="iso9660", label=_name(head[32808:32840]))
+    for magic, place, name in ((b"hsqs", 0, "squashfs"), (b"\xe2\xe1\xf5\xe0", 1024, "erofs")):
+        if head[place : place + len(magic)] == magic:
+            return Filesystem(type=name, unread=f"{name} is not supported")
+    return None
+
+
+def _raid(head: bytes, window: Window) -> Filesystem | None:
+    magic = b"\xfc\x4e\x2b\xa9"
+    at_end = window.read_at(window.length - 65536 & ~65535, 4)
+    if magic in (head[:4], head[4096:4100], at_end):
+        return Filesystem(type="linux_raid", unread="RAID members are not supported")
+    return None
+
+
+def _serial(raw: bytes) -> str:
+    number = int.from_bytes(raw, "little")
+    return f"{number >> 16:04X}-{number & 0xFFFF:04X}"
+
+
+def _name(raw: bytes) -> str:
+    """Return the printable part of a label: it ends at the first NUL, and what does not print is shown as ``?``."""
+    return re.sub(r"[^\x20-\x7e]", "?", raw.split(b"\0")[0].decode("latin-1")).rstrip()

@@ -1,0 +1,152 @@
+"""A source: a raw image file or a block device, opened read-only, pinned and hashed."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from volforensic.errors import IntegrityError, SourceError
+from volforensic.record import Problem
+
+_HASH_BLOCK = 4 << 20
+_SECTOR = 4096
+_GET_SIZE_OF_DEVICE = 0x80081272  # BLKGETSIZE64, linux/fs.h
+_MOST_BAD_RANGES = 1000
+
+
+class Pin(msgspec.Struct, frozen=True, kw_only=True):
+    """What is held fast of a source: size in bytes, modification time in nanoseconds, where it lies."""
+
+    size: int
+    modified: int
+    device: int
+    inode: int
+
+
+class Digest(msgspec.Struct, frozen=True, kw_only=True):
+    """The SHA-256 over the whole source; bytes that did not read count as NUL and are named in ``problems``."""
+
+    sha256: str
+    problems: list[Problem]
+
+
+class Source:
+    """Holds the one descriptor of a source, opened read-only. Use it as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Note the path; entering opens it."""
+        self.path = path
+        self.descriptor = -1
+        self.kind = ""
+        self.pin = Pin(size=0, modified=0, device=0, inode=0)
+
+    def __enter__(self) -> Self:
+        """Open and pin the source; SourceError where that cannot be."""
+        self.descriptor = _open_read_only(self.path)
+        try:
+            self.kind = _kind(self.path, os.fstat(self.descriptor))
+            self.pin = self._look()
+            self._refuse_empty()
+        except BaseException:
+            os.close(self.descriptor)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the source."""
+        os.close(self.descriptor)
+
+    def check_unchanged(self) -> None:
+        """Raise IntegrityError where size, modification time or place differ from the pinned ones."""
+        now = self._look()
+        if now != self.pin:
+            raise IntegrityError(str(self.path), f"changed while it was read: {self.pin} became {now}")
+
+    def digest(self, advance: Callable[[int], None] = lambda _: None) -> Digest:
+        """Read the whole source once, in order, and return its hash; ``advance`` is told how many bytes were read."""
+        os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        digest = hashlib.sha256()
+        problems: list[Problem] = []
+        buffer = bytearray(_HASH_BLOCK)
+        view = memoryview(buffer)
+        offset = 0
+        while offset < self.pin.size:
+            wanted = min(_HASH_BLOCK, self.pin.size - offset)
+            try:
+                count = os.preadv(self.descriptor, [view[:wanted]], offset)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise SourceError(str(self.path), f"cannot be read at byte {offset}: {error.strerror}") from error
+                count = self._read_around_damage(view[:wanted], offset, problems)
+            if not count:
+                problems.append(_unread(offset, self.pin.size - offset, "the source ended early"))
+                break
+            digest.update(view[:count])
+            offset += count
+            advance(count)
+        return Digest(sha256=digest.hexdigest(), problems=problems)
+
+    def _read_around_damage(self, view: memoryview, offset: int, problems: list[Problem]) -> int:
+        for start in range(0, len(view), _SECTOR):
+            part = view[start : start + _SECTOR]
+            part[:] = bytes(len(part))
+            try:
+                os.preadv(self.descriptor, [part], offset + start)
+            except OSError as error:
+                if len(problems) < _MOST_BAD_RANGES:
+                    problems.append(_unread(offset + start, len(part), f"read error: {error.strerror}"))
+        return len(view)
+
+    def _refuse_empty(self) -> None:
+        if not self.pin.size:
+            raise SourceError(str(self.path), "is empty", "Check how the image was made")
+
+    def _look(self) -> Pin:
+        status = os.fstat(self.descriptor)
+        if stat.S_ISBLK(status.st_mode):
+            return Pin(size=_device_size(self.descriptor), modified=0, device=status.st_rdev, inode=status.st_ino)
+        return Pin(size=status.st_size, modified=status.st_mtime_ns, device=status.st_dev, inode=status.st_ino)
+
+
+def _open_read_only(path: Path) -> int:
+    # O_NONBLOCK: a FIFO must not hang the opening. O_NOATIME leaves even the image's access time alone.
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        try:
+            return os.open(path, flags | os.O_NOATIME)
+        except PermissionError:
+            return os.open(path, flags)
+    except OSError as error:
+        remedy = {
+            errno.ENOENT: "Check the path",
+            errno.EACCES: "Run as a user who may read it (a block device usually needs root)",
+        }.get(error.errno or 0, "")
+        raise SourceError(str(path), f"cannot be opened: {error.strerror}", remedy) from error
+
+
+def _kind(path: Path, status: os.stat_result) -> str:
+    if stat.S_ISREG(status.st_mode):
+        return "file"
+    if stat.S_ISBLK(status.st_mode):
+        return "block device"
+    what = "is a directory" if stat.S_ISDIR(status.st_mode) else "is neither a file nor a block device"
+    raise SourceError(str(path), what, "Give a raw disk image or a block device such as /dev/nvme1n1")
+
+
+def _device_size(descriptor: int) -> int:
+    answer = fcntl.ioctl(descriptor, _GET_SIZE_OF_DEVICE, bytes(8))
+    return int(struct.unpack("=Q", answer)[0])
+
+
+def _unread(offset: int, length: int, reason: str) -> Problem:
+    return Problem(stage="source", reason=reason, offset=offset, length=length)

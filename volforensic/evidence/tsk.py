@@ -1,0 +1,150 @@
+"""The edge to The Sleuth Kit: ext2/3/4, FAT, exFAT, NTFS and ISO 9660 through pytsk3, with deleted names."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytsk3
+
+from volforensic.evidence.node import NEVER_ENDED, Extent, Listed, Node, Runs, checked_runs
+from volforensic.evidence.reader import Window
+
+_TYPES = {
+    int(pytsk3.TSK_FS_META_TYPE_REG): "file",
+    int(pytsk3.TSK_FS_META_TYPE_DIR): "directory",
+    int(pytsk3.TSK_FS_META_TYPE_LNK): "symlink",
+    int(pytsk3.TSK_FS_META_TYPE_FIFO): "fifo",
+    int(pytsk3.TSK_FS_META_TYPE_SOCK): "socket",
+    int(pytsk3.TSK_FS_META_TYPE_CHR): "character_device",
+    int(pytsk3.TSK_FS_META_TYPE_BLK): "block_device",
+}
+_VIRTUAL = {int(pytsk3.TSK_FS_META_TYPE_VIRT), int(pytsk3.TSK_FS_META_TYPE_VIRT_DIR)}
+_NAME_ALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_ALLOC)
+_META_ALLOCATED = int(pytsk3.TSK_FS_META_FLAG_ALLOC)
+# Checked against the kernel: a run reads as NUL bytes where either flag is set, not where both are.
+_HOLE = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER) | int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE)
+_DATA_ATTRIBUTES = {1, 128}  # TSK_FS_ATTR_TYPE_DEFAULT and NTFS's unnamed $DATA
+_NON_RESIDENT = int(pytsk3.TSK_FS_ATTR_NONRES)  # the bytes lie in blocks, not in the inode
+_READ_SIZE = 1 << 20
+
+
+class _Image(pytsk3.Img_Info):  # type: ignore[misc]  # pytsk3 has no types
+    """The window as TSK reads it."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
+
+    def close(self) -> None:
+        """Leave the descriptor open: it is not ours."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._window.read_at(offset, size)
+
+    def get_size(self) -> int:
+        return self._window.length
+
+
+class TskReader:
+    """A filesystem that TSK reads. ``begin_item`` is told each inode before it is touched."""
+
+    def __init__(self, window: Window, begin_item: Callable[[int], None], skipped: frozenset[int]) -> None:
+        """Open the filesystem; inodes in ``skipped`` are listed by name and not read."""
+        self._window = window
+        self._begin_item = begin_item
+        self._skipped = skipped
+        self._filesystem: Any = pytsk3.FS_Info(_Image(window))
+        self._block_size = int(self._filesystem.info.block_size)
+
+    def root(self) -> Node:
+        """Return the root directory."""
+        return self._node(self._filesystem.open_meta(self._filesystem.info.root_inum))
+
+    def entries(self, directory: Node) -> Iterator[Listed]:
+        """Yield the names of a directory, deleted ones too."""
+        for file in self._filesystem.open_dir(inode=directory.inode):
+            name = file.info.name
+            inode = int(name.meta_addr)
+            text = bytes(name.name)
+            if text == b"." or (text == b".." and self._is_directory(file)):
+                continue
+            meta = file.info.meta
+            if meta is not None and int(meta.type) in _VIRTUAL:
+                continue
+            self._begin_item(inode)
+            allocated = bool(int(name.flags) & _NAME_ALLOCATED)
+            yield self._listed(file, text, inode, allocated=allocated)
+
+    def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
+        """Yield a file's bytes through TSK: inline data, compressed or otherwise without runs."""
+        del tree
+        file = self._filesystem.open_meta(inode)
+        size, position = int(file.info.meta.size), 0
+        while position < size:  # read_random fails at and beyond the end
+            data = file.read_random(position, min(_READ_SIZE, size - position))
+            if not data:
+                return
+            yield position, data
+            position += len(data)
+
+    def _listed(self, file: Any, text: bytes, inode: int, *, allocated: bool) -> Listed:
+        meta = file.info.meta
+        problems = ("a name with a slash",) if b"/" in text else ()
+        if inode in self._skipped:
+            return Listed(text, inode, 0, allocated, node=None, problems=(*problems, NEVER_ENDED))
+        if meta is None:
+            reason = () if not allocated else ("the inode could not be read",)
+            return Listed(text, inode, 0, allocated, None, (*problems, *reason))
+        if not allocated and int(meta.flags) & _META_ALLOCATED:
+            return Listed(text, inode, 0, allocated, None, (*problems, "the inode belongs to another file now"))
+        try:
+            return Listed(text, inode, 0, allocated, self._node(file), problems)
+        except Exception as error:  # noqa: BLE001 - TSK's errors have no common root; this inode costs itself only
+            return Listed(text, inode, 0, allocated, None, (*problems, f"the inode could not be read: {error}"[:300]))
+
+    def _is_directory(self, file: Any) -> bool:
+        return file.info.meta is None or int(file.info.meta.type) == int(pytsk3.TSK_FS_META_TYPE_DIR)
+
+    def _node(self, file: Any) -> Node:
+        meta = file.info.meta
+        kind = _TYPES.get(int(meta.type), "unknown")
+        size = int(meta.size)
+        runs = self._extents(file, size) if kind == "file" else Runs(())
+        return Node(
+            inode=int(meta.addr),
+            type=kind,
+            mode=int(meta.mode) & 0o7777,
+            uid=int(meta.uid),
+            gid=int(meta.gid),
+            size=size,
+            modified=_nanoseconds(meta.mtime, meta.mtime_nano),
+            accessed=_nanoseconds(meta.atime, meta.atime_nano),
+            changed=_nanoseconds(meta.ctime, meta.ctime_nano),
+            created=_nanoseconds(meta.crtime, meta.crtime_nano) if int(meta.crtime) else None,
+            links=int(meta.nlink),
+            link_target=bytes(meta.link) if kind == "symlink" and meta.link is not None else None,
+            extents=runs.extents,
+            problems=runs.problems,
+        )
+
+    def _extents(self, file: Any, size: int) -> Runs:
+        if not size:
+            return Runs(())
+        for attribute in file:
+            if int(attribute.info.type) in _DATA_ATTRIBUTES and not attribute.info.name:
+                if int(attribute.info.flags) & _NON_RESIDENT:
+                    return checked_runs(self._runs(attribute), size, self._window)
+                return Runs(None)
+        return Runs(None)
+
+    def _runs(self, attribute: Any) -> Iterator[Extent]:
+        for run in attribute:
+            if not int(run.flags) & _HOLE:
+                yield Extent(
+                    int(run.offset) * self._block_size,
+                    self._window.offset + int(run.addr) * self._block_size,
+                    int(run.len) * self._block_size,
+                )
+
+
+def _nanoseconds(seconds: int, fraction: int) -> int:
+    return int(seconds) * 1_000_000_000 + (int(fraction) if 0 <= int(fraction) < 1_000_000_000 else 0)

@@ -1,0 +1,73 @@
+"""A row of the inventory: one entry of one filesystem."""
+
+import msgspec
+
+from volforensic.evidence.node import Extent
+from volforensic.record import Row, nanosecond_text, text_fields
+
+
+class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One entry. Times are nanoseconds since 1970 UTC; ``extents`` is None where bytes need the filesystem to be read.
+
+    ``path`` is the path in its volume, from ``/``. ``has_inode`` is false for a name whose inode could not be read or
+    belongs to another file by now: of such an entry only path, inode and problems say anything. ``tree`` is the btrfs
+    subvolume, 0 elsewhere.
+    """
+
+    volume: int
+    path: bytes
+    type: str
+    inode: int
+    tree: int
+    allocated: bool
+    has_inode: bool
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    modified: int | None
+    accessed: int | None
+    changed: int | None
+    created: int | None
+    links: int
+    link_target: bytes | None
+    extents: tuple[Extent, ...] | None
+    problems: tuple[str, ...]
+
+    @property
+    def parent(self) -> bytes:
+        """The path of the directory that holds the entry, without a slash at the end; empty for the root's entries."""
+        return self.path.rpartition(b"/")[0]
+
+    @property
+    def name(self) -> bytes:
+        """The last component of the path."""
+        return self.path.rpartition(b"/")[2]
+
+    def row(self) -> Row:
+        """Return the entry as a row of files.jsonl.zst."""
+        known = self.has_inode
+        row = {
+            "volume": self.volume,
+            **text_fields("path", self.path),
+            "type": self.type,
+            "mode": self.mode if known else None,
+            "uid": self.uid if known else None,
+            "gid": self.gid if known else None,
+            "size": self.size if known else None,
+            "mtime": nanosecond_text(self.modified),
+            "atime": nanosecond_text(self.accessed),
+            "ctime": nanosecond_text(self.changed),
+            "crtime": nanosecond_text(self.created),
+            "inode": self.inode,
+            "nlink": self.links if known else None,
+            "allocated": self.allocated,
+            "state": "disk",
+            "extents": self.extents,
+            "problems": self.problems,
+        }
+        if self.link_target is not None:
+            row.update(text_fields("link_target", self.link_target))
+        if self.tree:
+            row["tree"] = self.tree
+        return row

@@ -1,0 +1,139 @@
+"""The one walk of a filesystem: every entry, each directory once, whatever was linked to what. Runs in a worker."""
+
+from collections import deque
+from collections.abc import Iterator
+
+import msgspec
+
+from volforensic.evidence.filesystems import open_filesystem
+from volforensic.evidence.node import Listed, Node, Reader
+from volforensic.evidence.reader import Window
+from volforensic.inventory.entry import FileEntry
+from volforensic.record import Problem, text_fields
+from volforensic.sandbox.worker import Workplace
+
+BATCH = 1000
+LONGEST_PATH = 64 << 10
+MOST_ENTRIES = 50_000_000
+
+
+class WalkArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """The volume to walk; inodes that ended an earlier worker; how many entries were already received from it."""
+
+    volume: int
+    offset: int
+    length: int
+    kind: str
+    skipped: list[int] = []
+    received: int = 0
+
+
+class WalkMessage(msgspec.Struct, frozen=True, array_like=True):
+    """A batch of entries and the problems met on the way."""
+
+    entries: list[FileEntry]
+    problems: list[Problem] = []
+
+
+def walk(place: Workplace, arguments: object) -> Iterator[WalkMessage]:
+    """Yield every entry of the volume in the order of the walk: worker function, arguments as ``WalkArguments``.
+
+    The walk is the same each time, so one that was broken off is taken up by leaving out what was already received.
+    """
+    given = msgspec.convert(arguments, WalkArguments)
+    window = Window(place.source, given.offset, given.length)
+    reader = open_filesystem(given.kind, window, place.begin_item, frozenset(given.skipped))
+    entries: list[FileEntry] = []
+    problems: list[Problem] = []
+    count = 0
+    for found in _entries(reader, given, place):
+        if isinstance(found, Problem):
+            problems.append(found)
+            continue
+        count += 1
+        if count <= given.received:
+            continue
+        entries.append(found)
+        if len(entries) >= BATCH:
+            yield WalkMessage(entries, problems)
+            entries, problems = [], []
+        if count >= MOST_ENTRIES:
+            problems.append(_problem(given, b"/", 0, f"more than {MOST_ENTRIES} entries: the walk was ended"))
+            break
+    yield WalkMessage(entries, problems)
+
+
+def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator[FileEntry | Problem]:
+    root = reader.root()
+    yield _entry(given.volume, b"/", Listed(b"", root.inode, root.tree, allocated=True, node=root))
+    visited = {(root.tree, root.inode)}
+    waiting = deque([(b"", root)])
+    skipped = frozenset(given.skipped)
+    while waiting:
+        path, directory = waiting.popleft()
+        place.begin_item(directory.inode)
+        if directory.inode in skipped:
+            yield _problem(given, path or b"/", directory.inode, "listing this directory did not end")
+            continue
+        listing = _guarded(reader.entries(directory), given, path, directory)
+        for listed in listing:
+            if isinstance(listed, Problem):
+                yield listed
+                continue
+            child_path = path + b"/" + listed.name
+            problem = _descend(listed, child_path, visited, waiting)
+            yield _entry(given.volume, child_path, listed, problem)
+
+
+def _guarded(
+    listing: Iterator[Listed], given: WalkArguments, path: bytes, directory: Node
+) -> Iterator[Listed | Problem]:
+    """Yield the listing; where it breaks off, what came before stays and a problem says that the rest is missing."""
+    try:
+        yield from listing
+    except Exception as error:  # noqa: BLE001 - the libraries' errors have no common root; a directory costs itself only
+        reason = f"the directory could not be listed to its end: {error or type(error).__name__}"[:300]
+        yield _problem(given, path or b"/", directory.inode, reason)
+
+
+def _descend(listed: Listed, path: bytes, visited: set[tuple[int, int]], waiting: deque[tuple[bytes, Node]]) -> str:
+    """Queue a directory for listing; return why it is not, where it is not ("" where it is, or is no directory)."""
+    node = listed.node
+    if node is None or node.type != "directory" or not listed.allocated:
+        return ""
+    if (node.tree, node.inode) in visited:
+        return "this directory was reached by another path already"
+    if len(path) > LONGEST_PATH:
+        return f"its path has {len(path)} bytes: it was not entered"
+    visited.add((node.tree, node.inode))
+    waiting.append((path, node))
+    return ""
+
+
+def _entry(volume: int, path: bytes, listed: Listed, problem: str = "") -> FileEntry:
+    node = listed.node or Node(inode=listed.inode, type="unknown", extents=())
+    return FileEntry(
+        volume,
+        path,
+        node.type,
+        listed.inode,
+        listed.tree,
+        listed.allocated,
+        listed.node is not None,
+        node.mode,
+        node.uid,
+        node.gid,
+        node.size,
+        node.modified,
+        node.accessed,
+        node.changed,
+        node.created,
+        node.links,
+        node.link_target,
+        node.extents,
+        listed.problems + node.problems + ((problem,) if problem else ()),
+    )
+
+
+def _problem(given: WalkArguments, path: bytes, inode: int, reason: str) -> Problem:
+    return Problem(stage="inventory", reason=reason, volume=given.volume, inode=inode, **text_fields("source", path))
