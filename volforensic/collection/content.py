@@ -5,14 +5,15 @@ range that does not read, a line too long, a compressed tail that is damaged) is
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 import msgspec
 
+from volforensic.inventory.file_bytes import BLOCK_SIZE, Block, Loss
+
+__all__ = ["BLOCK_SIZE", "Block", "Content", "Loss", "SourceFile", "lines"]
+
 CONFIGURATION_LIMIT = 1 << 20
 """Bytes of a configuration file that are read; a larger one is cut and said."""
-BLOCK_SIZE = 4 << 20
-"""Bytes of one block of lines."""
 LINE_LIMIT = 64 << 10
 """Bytes kept of one line."""
 
@@ -35,21 +36,6 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     time_zone: bytes = b""
     time_zone_basis: str = "UTC: the evidence names no zone"
-
-
-class Loss(NamedTuple):
-    """A byte range of the file (of its decompressed bytes, where it is compressed) that no parser saw, and why."""
-
-    offset: int
-    length: int
-    reason: str
-
-
-class Block(NamedTuple):
-    """Bytes of the file and where they begin."""
-
-    position: int
-    data: bytes
 
 
 class Content:

@@ -1,5 +1,6 @@
 """Artifact definitions: what to look for, as data. One YAML file an artifact; the examples in it are its tests."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -39,9 +40,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bytes, the records they give and the findings these give.
 
-    ``bytes`` is text (UTF-8) or, where ``encoding: base64`` or ``encoding: hex`` is said, that. ``file`` sets fields of the
-    ``SourceFile`` (path, modified as ISO 8601, home, user, time_zone as a zone name). Each expected record must hold the
-    given keys with the given values (``timestamp`` as ISO 8601); the number of records must be equal.
+    ``bytes`` is text (UTF-8) or, where ``encoding: base64`` or ``encoding: hex`` is said, that. ``file`` sets fields of
+    the ``SourceFile`` (path, modified as ISO 8601, home, user, time_zone as a zone name). Each expected record must
+    hold the given keys with the given values (``timestamp`` as ISO 8601); the number of records must be equal.
     """
 
     bytes: str
@@ -62,3 +63,16 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     references: list[str] = []
     detect: list[Rule] = []
     examples: list[Example] = []
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """An artifact definition as it was loaded: from which file, and the SHA-256 of that file (for the custody log)."""
+
+    artifact: Artifact
+    path: Path
+    sha256: str
+    built_in: bool
+
+
+BUILT_IN = Path(__file__).resolve().parent.parent / "artifacts"
+"""The folder of the definitions that come with volforensic."""

@@ -63,7 +63,7 @@ def _task(source: int, volume: Volume, skipped: list[int], received: int) -> Tas
         received=received,
     )
     return Task(
-        function="volforensic.inventory.walk:walk",
+        function="volforensic.inventory.walk:walk_filesystem",
         arguments=arguments,
         message_type=WalkMessage,
         source=source,

@@ -12,6 +12,7 @@ from typing import Self
 import msgspec
 
 from volforensic.inventory.entry import FileEntry
+from volforensic.record import Row
 
 _SCHEMA = """
     PRAGMA journal_mode = OFF;
@@ -21,6 +22,7 @@ _SCHEMA = """
         id INTEGER PRIMARY KEY, volume INTEGER, parent BLOB, name BLOB, allocated INTEGER, is_file INTEGER,
         place INTEGER, data BLOB
     );
+    CREATE TABLE note (volume INTEGER, path BLOB, data BLOB, PRIMARY KEY (volume, path)) WITHOUT ROWID;
 """
 _INDEXES = """
     CREATE INDEX entry_by_path ON entry (volume, parent, name);
@@ -62,6 +64,26 @@ class Inventory:
         """Build the indexes: after the last ``add``."""
         self._connection.execute("COMMIT")
         self._connection.executescript(_INDEXES)
+
+    def note(self, entry: FileEntry, row: Row) -> None:
+        """Keep what was found out about an entry; of two of one path the later stays."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (entry.volume, entry.path, self._encoder.encode(row))
+        )
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every entry as a row of files.jsonl.zst, with what was noted about it, in the order of the walk."""
+        statement = (
+            "SELECT entry.data, note.data FROM entry LEFT JOIN note ON entry.allocated = 1"
+            " AND note.volume = entry.volume AND note.path = entry.parent || x'2f' || entry.name ORDER BY entry.id"
+        )
+        for data, noted in self._connection.execute(statement):
+            row = self._decoder.decode(data).row()
+            if noted is not None:
+                extra: Row = msgspec.msgpack.decode(noted)
+                row["problems"] = [*row["problems"], *extra.pop("problems", ())]
+                row.update(extra)
+            yield row
 
     def __len__(self) -> int:
         """Return the number of entries."""

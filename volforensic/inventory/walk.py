@@ -35,7 +35,7 @@ class WalkMessage(msgspec.Struct, frozen=True, array_like=True):
     problems: list[Problem] = []
 
 
-def walk(place: Workplace, arguments: object) -> Iterator[WalkMessage]:
+def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage]:
     """Yield every entry of the volume in the order of the walk: worker function, arguments as ``WalkArguments``.
 
     The walk is the same each time, so one that was broken off is taken up by leaving out what was already received.

@@ -23,6 +23,7 @@ class Start(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
     task: int
     function: str
+    prepare: str
     limits: Limits
 
 

@@ -36,7 +36,9 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of work: a worker function by name, its arguments, the source's descriptor, what it yields.
 
     ``function`` is ``package.module:function`` with ``(Workplace, arguments) -> Iterator[message]``; ``arguments`` go
-    through MessagePack. ``message_type`` is what each yielded message is decoded into.
+    through MessagePack. ``message_type`` is what each yielded message is decoded into. ``prepare`` names a function
+    without arguments that the worker calls before it is locked in (to open a library's own data); its result is
+    ``Workplace.prepared``.
     """
 
     function: str
@@ -44,6 +46,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     message_type: Any
     source: int = -1
     limits: Limits = Limits()
+    prepare: str = ""
 
 
 class Pool:
@@ -135,7 +138,9 @@ class Pool:
         try:
             _write_all(arguments, msgspec.msgpack.encode(task.arguments))
             descriptors = [arguments, writer, heartbeat] + ([task.source] if task.source >= 0 else [])
-            self._send(Start(task=number, function=task.function, limits=task.limits), descriptors)
+            self._send(
+                Start(task=number, function=task.function, prepare=task.prepare, limits=task.limits), descriptors
+            )
             page = mmap.mmap(heartbeat, mmap.PAGESIZE)
         finally:
             for descriptor in (arguments, heartbeat, writer):

@@ -68,8 +68,9 @@ class _Server:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             die_with_parent()
             function = resolve(order.function)
+            prepare = resolve(order.prepare) if order.prepare else None
             _close_others({0, 1, 2, *descriptors})
-            run(function, order.limits, Descriptors(*descriptors))
+            run(function, prepare, order.limits, Descriptors(*descriptors))
         finally:
             os._exit(1)
 

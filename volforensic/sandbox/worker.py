@@ -26,9 +26,10 @@ class Descriptors(NamedTuple):
 class Workplace:
     """What a worker's function is given: the source's descriptor and a way to give a sign of life."""
 
-    def __init__(self, source: int, heartbeat: mmap.mmap) -> None:
-        """Take the descriptor (-1 for none) and the page shared with the parent."""
+    def __init__(self, source: int, heartbeat: mmap.mmap, prepared: object) -> None:
+        """Take the descriptor (-1 for none), the page shared with the parent and what was prepared."""
         self.source = source
+        self.prepared = prepared
         self._heartbeat = heartbeat
         self._signs = 0
 
@@ -39,25 +40,27 @@ class Workplace:
 
 
 WorkerFunction = Callable[[Workplace, Any], Iterator[Any]]
+PrepareFunction = Callable[[], object]
 
 
-def resolve(name: str) -> WorkerFunction:
+def resolve(name: str) -> Any:
     """Return the function ``package.module:function``. The name comes from the parent, never from evidence."""
     module, _, function = name.partition(":")
     found = getattr(import_module(module), function)
     if not callable(found):
         raise TypeError(f"{name}: not a function")
-    return found  # type: ignore[no-any-return]  # the name says which; its task declares what it yields
+    return found
 
 
-def run(function: WorkerFunction, limits: Limits, descriptors: Descriptors) -> None:
+def run(function: WorkerFunction, prepare: PrepareFunction | None, limits: Limits, descriptors: Descriptors) -> None:
     """Do the work and end the process: status 0 when a last frame was sent, 1 when even that failed."""
     status = 1
     try:
         page = mmap.mmap(descriptors.heartbeat, HEARTBEAT.size)
         given = msgspec.msgpack.decode(_read_all(descriptors.arguments))
+        prepared = prepare() if prepare is not None else None
         confine(limits)
-        _send_results(function(Workplace(descriptors.source, page), given), descriptors.result)
+        _send_results(function(Workplace(descriptors.source, page, prepared), given), descriptors.result)
         status = 0
     except BrokenPipeError:
         pass  # the parent has heard enough

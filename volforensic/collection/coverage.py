@@ -1,0 +1,64 @@
+"""Counting what became of each artifact on each volume."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from volforensic.record import Coverage, CoverageStatus, Row
+
+_MOST_REASONS = 20
+
+
+class _Count:
+    def __init__(self) -> None:
+        self.files = self.records = self.unparsed = self.lost = 0
+        self.reasons: dict[str, None] = {}
+
+
+class CoverageCounts:
+    """Holds the counts while the stage runs. ``doubtful`` are volumes whose inventory is not complete."""
+
+    def __init__(self, doubtful: frozenset[int]) -> None:
+        """Begin with nothing counted."""
+        self._doubtful = doubtful
+        self._counts: dict[tuple[str, int], _Count] = defaultdict(_Count)
+
+    def file(self, artifact: str, volume: int) -> None:
+        """Count a file that was found."""
+        self._counts[artifact, volume].files += 1
+
+    def rows(self, artifact: str, volume: int, rows: Iterable[Row]) -> None:
+        """Count records, and those that are lines which were not understood."""
+        count = self._counts[artifact, volume]
+        for row in rows:
+            count.records += 1
+            count.unparsed += "unparsed" in row
+
+    def lost(self, artifact: str, volume: int, reason: str) -> None:
+        """Count a byte range or a file that was not read."""
+        count = self._counts[artifact, volume]
+        count.lost += 1
+        if len(count.reasons) < _MOST_REASONS:
+            count.reasons[reason] = None
+
+    def coverage(self, artifact: str, volumes: Iterable[int]) -> Iterator[Coverage]:
+        """Yield the artifact's coverage on each volume."""
+        for volume in volumes:
+            count = self._counts[artifact, volume]
+            if volume in self._doubtful and not count.reasons:
+                count.reasons["the inventory of this volume is not complete: files may be missing"] = None
+            yield Coverage(
+                artifact=artifact,
+                volume=volume,
+                status=self._status(count, volume),
+                files=count.files,
+                records=count.records,
+                unparsed=count.unparsed,
+                reasons=list(count.reasons),
+            )
+
+    def _status(self, count: _Count, volume: int) -> CoverageStatus:
+        if count.lost:
+            return "partial" if count.records else "unreadable"
+        if volume in self._doubtful:
+            return "partial"
+        return "complete" if count.files else "absent"

@@ -1,0 +1,100 @@
+"""The host's own view of its files: which filesystem was mounted where, and where a path leads.
+
+Paths are looked up in the inventory alone. A symbolic link is followed inside the evidence, at most 40 times; no path
+of the evidence is ever opened on the examiner's own filesystem.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from volforensic.inventory.entry import FileEntry
+from volforensic.inventory.store import Inventory
+
+MOST_LINKS = 40  # what the kernel follows, path_resolution(7)
+_LONGEST_PATH = 64 << 10
+
+
+class Tree(NamedTuple):
+    """A part of a volume: all under ``prefix`` (``b""`` for everything), and where the host had it (``b""``: /)."""
+
+    volume: int
+    prefix: bytes
+    mount_point: bytes
+
+
+class Resolved(NamedTuple):
+    """Where a path leads: the entry (None: nowhere) and whether following its links ran in a circle."""
+
+    entry: FileEntry | None
+    is_loop: bool = False
+
+
+class Namespace:
+    """One host's trees over the inventory. The trees of different hosts do not overlap."""
+
+    def __init__(self, inventory: Inventory, trees: tuple[Tree, ...]) -> None:
+        """Take the trees; which of two mounted inside each other holds a path is decided by the longest mount point."""
+        self.inventory = inventory
+        self.trees = tuple(sorted(trees, key=lambda tree: -len(tree.mount_point)))
+
+    def at(self, path: bytes) -> FileEntry | None:
+        """Return the entry at a host path without following a link at its end; links before it are followed."""
+        parent, _, name = path.rpartition(b"/")
+        directory = self.resolve(parent or b"/").entry if parent else None
+        base = self.host_path(directory) if directory is not None else (b"" if not parent else None)
+        if base is None:
+            return None
+        return self._plain(base.rstrip(b"/") + b"/" + name)
+
+    def resolve(self, path: bytes) -> Resolved:
+        """Follow a host path and every link on it."""
+        waiting = [part for part in reversed(path.split(b"/")) if part]
+        here: list[bytes] = []
+        links = 0
+        while waiting:
+            part = waiting.pop()
+            if part in (b".", b".."):
+                del here[len(here) - (part == b"..") :]
+                continue
+            entry = self._plain(b"/" + b"/".join([*here, part]))
+            if entry is None:
+                return Resolved(None)
+            if entry.type != "symlink":
+                here.append(part)
+                continue
+            links += 1
+            target = entry.link_target or b""
+            if links > MOST_LINKS or len(target) + sum(map(len, waiting)) > _LONGEST_PATH:
+                return Resolved(None, is_loop=True)
+            if target.startswith(b"/"):
+                here = []
+            waiting.extend(piece for piece in reversed(target.split(b"/")) if piece)
+        return Resolved(self._plain(b"/" + b"/".join(here)))
+
+    def children(self, directory: FileEntry) -> Iterator[FileEntry]:
+        """Yield the entries of a directory by name; what is mounted over one of them is shown by ``at`` alone."""
+        return self.inventory.children(directory.volume, b"" if directory.path == b"/" else directory.path)
+
+    def host_path(self, entry: FileEntry) -> bytes | None:
+        """Return where the host had the entry; None where it belongs to another host."""
+        tree = self._tree_of(entry)
+        if tree is None:
+            return None
+        return (tree.mount_point + entry.path[len(tree.prefix) :]).rstrip(b"/") or b"/"
+
+    def _tree_of(self, entry: FileEntry) -> Tree | None:
+        holding = [tree for tree in self.trees if tree.volume == entry.volume and _is_under(entry.path, tree.prefix)]
+        return max(holding, key=lambda tree: len(tree.prefix), default=None)
+
+    def _plain(self, path: bytes) -> FileEntry | None:
+        for tree in self.trees:
+            if _is_under(path, tree.mount_point):
+                inside = tree.prefix + path[len(tree.mount_point) :]
+                entry = self.inventory.at(tree.volume, inside.rstrip(b"/") or b"/")
+                if entry is not None:
+                    return entry
+        return None
+
+
+def _is_under(path: bytes, directory: bytes) -> bool:
+    return not directory or path == directory or path.startswith(directory + b"/")

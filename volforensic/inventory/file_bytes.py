@@ -1,0 +1,112 @@
+"""A file's bytes as they are stored: by its extents, or through its filesystem. Runs in a worker."""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+import msgspec
+
+from volforensic.evidence.filesystems import open_filesystem
+from volforensic.evidence.node import Extent, Reader
+from volforensic.evidence.reader import Window
+from volforensic.inventory.entry import FileEntry
+
+BLOCK_SIZE = 4 << 20
+"""Bytes of one block, at most."""
+_SECTOR = 4096
+
+
+class Loss(NamedTuple):
+    """A byte range of the file (of its decompressed bytes, where it is compressed) that was not read, and why."""
+
+    offset: int
+    length: int
+    reason: str
+
+
+class Block(NamedTuple):
+    """Bytes of the file and where they begin."""
+
+    position: int
+    data: bytes
+
+
+OpenFilesystem = Callable[[int], Reader]
+
+
+class VolumeFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a volume is in the source (bytes) and which filesystem it holds: what a worker needs to open it."""
+
+    offset: int
+    length: int
+    kind: str
+
+
+def filesystem_opener(descriptor: int, volumes: dict[int, VolumeFacts]) -> OpenFilesystem:
+    """Return a function that opens a volume's filesystem by the volume's index, each once."""
+
+    @cache
+    def opened(volume: int) -> Reader:
+        facts = volumes[volume]
+        return open_filesystem(facts.kind, Window(descriptor, facts.offset, facts.length), lambda _: None)
+
+    return opened
+
+
+def stored_chunks(descriptor: int, entry: FileEntry, filesystem: OpenFilesystem, losses: list[Loss]) -> Iterator[Block]:
+    """Yield the file's bytes as they are stored, in rising order, without its holes."""
+    if entry.extents is None:
+        yield from _through_filesystem(entry, filesystem, losses)
+        return
+    for extent in entry.extents:
+        for start in range(0, extent.length, BLOCK_SIZE):
+            part = Extent(
+                extent.file_offset + start, extent.source_offset + start, min(BLOCK_SIZE, extent.length - start)
+            )
+            yield from _read_extent(descriptor, part, losses)
+
+
+def _through_filesystem(entry: FileEntry, filesystem: OpenFilesystem, losses: list[Loss]) -> Iterator[Block]:
+    position = 0
+    try:
+        for start, data in filesystem(entry.volume).chunks(entry.tree, entry.inode):
+            yield Block(start, data[: max(0, entry.size - start)])
+            position = start + len(data)
+    except Exception as error:  # noqa: BLE001 - the libraries' errors have no common root; what was read is kept
+        reason = f"the filesystem could not be read: {error or type(error).__name__}"[:300]
+        losses.append(Loss(position, max(0, entry.size - position), reason))
+
+
+def _read_extent(descriptor: int, extent: Extent, losses: list[Loss]) -> Iterator[Block]:
+    try:
+        data = _read_fully(descriptor, extent.source_offset, extent.length)
+    except OSError:
+        yield from _read_around_damage(descriptor, extent, losses)
+        return
+    if data:
+        yield Block(extent.file_offset, data)
+    if len(data) < extent.length:
+        missing = extent.length - len(data)
+        losses.append(Loss(extent.file_offset + len(data), missing, "the source ends before the file does"))
+
+
+def _read_around_damage(descriptor: int, extent: Extent, losses: list[Loss]) -> Iterator[Block]:
+    for start in range(0, extent.length, _SECTOR):
+        size = min(_SECTOR, extent.length - start)
+        try:
+            yield Block(extent.file_offset + start, _read_fully(descriptor, extent.source_offset + start, size))
+        except OSError as error:
+            losses.append(Loss(extent.file_offset + start, size, f"read error: {error.strerror}"))
+
+
+def _read_fully(descriptor: int, offset: int, size: int) -> bytes:
+    parts = []
+    while size > 0:
+        part = os.pread(descriptor, size, offset)
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,193 @@
+"""The edge to yara-x: rules compiled once, bytes scanned, matches as plain values.
+
+yara-x is untyped (Any stays in this module), holds the GIL while it scans and keeps one clock thread a process for its
+time limit. A fork does not take that thread along: **a process that has scanned must not fork workers that scan**, for
+in them the time limit would never pass. So the parent compiles and hands on ``RuleSet.serialize()``; workers scan.
+"""
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from volforensic.errors import DefinitionError
+from volforensic.record import Row
+from volforensic.record import text as as_text
+
+TIMEOUT_SECONDS = 30
+"""Longest time for one buffer; 64 MiB take about 0.1 s."""
+MATCHES_PER_PATTERN = 64
+"""Matches of one pattern that yara-x looks for (rules that count need more than are kept)."""
+STRINGS_PER_RULE = 16
+"""Matched strings that are kept of one rule."""
+STRING_SIZE = 200
+"""Bytes that are kept of one matched string."""
+
+
+class ScanError(Exception):
+    """A buffer was not scanned to its end."""
+
+
+class MatchedString(msgspec.Struct, frozen=True):
+    """One place where a rule's pattern matched: the pattern's name, the offset in bytes and the text found there."""
+
+    identifier: str
+    offset: int
+    text: str
+
+
+class Match(msgspec.Struct, frozen=True):
+    """One rule that matched, with the first places of its patterns; a rule may match without patterns."""
+
+    rule: str
+    strings: list[MatchedString] = []
+
+
+class RuleSet:
+    """Compiled rules and the scanner over them. One process uses it at a time, one buffer after the other."""
+
+    def __init__(self, rules: Any) -> None:
+        """Hold rules of yara-x; the scanner is made with the first scan, in the process that scans."""
+        self._rules = rules
+        self._scanner: Any = None
+
+    def serialize(self) -> bytes:
+        """Return the compiled rules for ``deserialize`` in another process with the same yara-x."""
+        stream = io.BytesIO()
+        self._rules.serialize_into(stream)
+        return stream.getvalue()
+
+    @classmethod
+    def deserialize(cls, data: bytes) -> "RuleSet":
+        """Return the rules that ``serialize`` wrote. Only for bytes of our own: compiled rules are code."""
+        import yara_x  # noqa: PLC0415 - 10 ms and 37 MB that only scanning needs
+
+        return cls(yara_x.Rules.deserialize_from(io.BytesIO(data)))
+
+    def scan(self, data: bytes, timeout: int = TIMEOUT_SECONDS) -> list[Match]:
+        """Return the rules that match the bytes, in the order of their names.
+
+        Raises:
+            ScanError: The time limit (seconds) passed, or yara-x gave up on the bytes.
+        """
+        import yara_x  # noqa: PLC0415 - as above
+
+        if self._scanner is None:
+            self._scanner = yara_x.Scanner(self._rules)
+            self._scanner.max_matches_per_pattern(MATCHES_PER_PATTERN)
+        self._scanner.set_timeout(timeout)
+        try:
+            found = self._scanner.scan(data).matching_rules
+        except yara_x.TimeoutError as error:
+            raise ScanError(f"YARA did not finish within {timeout} s") from error
+        except yara_x.ScanError as error:
+            raise ScanError(f"YARA failed: {error}") from error
+        return sorted((Match(rule.identifier, _strings(rule, data)) for rule in found), key=lambda match: match.rule)
+
+
+def compile_rules(sources: Mapping[str, str | bytes]) -> tuple[RuleSet, list[DefinitionError]]:
+    """Compile rule files given as {name: text}; a file that is wrong is left out and gives an error, the others stay.
+
+    Every file has a namespace of its own, so two files may use one rule name. ``include`` is refused: rules are given,
+    never opened.
+    """
+    import yara_x  # noqa: PLC0415 - as above
+
+    compiler = yara_x.Compiler(includes_enabled=False)
+    errors: list[DefinitionError] = []
+    for name, source in sources.items():
+        try:
+            text = source.decode() if isinstance(source, bytes) else source
+            _compile_alone(text, name)
+        except UnicodeDecodeError as error:
+            line = bytes(error.object)[: error.start].count(b"\n") + 1
+            errors.append(DefinitionError(f"{name}:{line}", "a YARA rule file must be UTF-8 text"))
+        except yara_x.CompileError as error:
+            errors.append(_definition_error(name, str(error)))
+        else:
+            compiler.new_namespace(name)
+            compiler.add_source(text, origin=name)
+    return RuleSet(compiler.build()), errors
+
+
+def _compile_alone(text: str, name: str) -> None:
+    """Raise yara-x's CompileError where the file is wrong: a compiler keeps the rules before the wrong one."""
+    import yara_x  # noqa: PLC0415 - as above
+
+    yara_x.Compiler(includes_enabled=False).add_source(text, origin=name)
+
+
+def _definition_error(name: str, message: str) -> DefinitionError:
+    position = re.search(r"--> (?:[^\n]*):(\d{1,9}):\d{1,9}\n", message)
+    summary = message.splitlines()[0] if message else "cannot be compiled"
+    thing = f"{name}:{position[1]}" if position else name
+    return DefinitionError(thing, summary, f"The rules of {name} are left out until it is mended")
+
+
+def _strings(rule: Any, data: bytes) -> list[MatchedString]:
+    """Return the first places of every pattern in turn, so that one frequent pattern does not crowd out the others."""
+    places = [
+        (turn, match.offset, match.length, pattern.identifier)
+        for pattern in rule.patterns
+        for turn, match in enumerate(pattern.matches)
+        if turn < STRINGS_PER_RULE
+    ]
+    kept = sorted((offset, identifier, length) for _, offset, length, identifier in sorted(places)[:STRINGS_PER_RULE])
+    return [
+        MatchedString(identifier, offset, as_text(data[offset : offset + min(length, STRING_SIZE)]))
+        for offset, identifier, length in kept
+    ]
+
+
+_WORD = re.compile(
+    r"""//[^\n]*|/\*.*?\*/                     # comments
+    |(?:=|\bmatches\b)\s*/(?:[^/\\\n]|\\.)+/    # regular expressions stand after = and matches
+    |"(?:[^"\\\n]|\\.)*"
+    |[A-Za-z_]\w*|-?\d[\w.]*|[{}:=]""",
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def rule_metadata(sources: Mapping[str, str | bytes]) -> dict[str, Row]:
+    """Return {rule name: its metadata} of rule files given as {name: text}; yara-x gives metadata only with a match.
+
+    Of two rules of one name the first stays. A file that ``compile_rules`` refuses may give some, all or none.
+    """
+    metadata: dict[str, Row] = {}
+    for source in sources.values():
+        text = source.decode("utf-8", "replace") if isinstance(source, bytes) else source
+        words = (match[0] for match in _WORD.finditer(text) if not match[0].startswith(("//", "/*")))
+        for word in words:
+            if word == "rule":
+                name = next(words, "")
+                metadata.setdefault(name, _meta_section(words))
+    return metadata
+
+
+def _meta_section(words: Iterator[str]) -> Row:
+    """Read ``: tags { meta: key = value …`` up to the section after it (the YARA manual, "Writing YARA rules")."""
+    section: Row = {}
+    for word in words:
+        if word == "{":
+            break
+    if next(words, "") != "meta":
+        return section
+    next(words, "")
+    for key in words:
+        if next(words, ":") != "=":
+            break
+        section[key] = _value(next(words, ""))
+    return section
+
+
+def _value(word: str) -> str | int | float | bool:
+    if word.startswith('"'):
+        return re.sub(r"\\(.)", lambda escape: {"n": "\n", "t": "\t", "r": "\r"}.get(escape[1], escape[1]), word[1:-1])
+    if word in {"true", "false"}:
+        return word == "true"
+    try:
+        return float(word) if "." in word else int(word[:20], 0)
+    except ValueError:
+        return word
