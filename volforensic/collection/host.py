@@ -10,11 +10,11 @@ from volforensic.collection.file_content import open_content
 from volforensic.collection.mounts import Mount, missing_mounts, mounted_trees
 from volforensic.collection.namespace import Namespace, Tree
 from volforensic.collection.parsers import identity
-from volforensic.evidence.layout import Volume
+from volforensic.evidence.layout import Layout, VolumeFacts
 from volforensic.inventory.entry import FileEntry
-from volforensic.inventory.file_bytes import VolumeFacts, filesystem_opener
+from volforensic.inventory.file_bytes import filesystem_opener
 from volforensic.inventory.store import Inventory
-from volforensic.record import Problem, text, text_fields
+from volforensic.record import Problem, Row, text, text_fields
 from volforensic.sandbox.pool import Failure, Pool, Task
 from volforensic.sandbox.worker import Workplace
 
@@ -55,6 +55,19 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
         """The tree that was mounted at /."""
         return self.trees[0]
 
+    def described(self) -> Row:
+        """Return the host as evidence.json holds it."""
+        return {
+            "hostname": self.facts.hostname,
+            "os": self.facts.os,
+            "time_zone": self.facts.time_zone_name,
+            "time_zone_basis": self.facts.time_zone_basis,
+            "trees": [
+                {"volume": tree.volume, "subvolume": text(tree.prefix), "mount_point": text(tree.mount_point or b"/")}
+                for tree in self.trees
+            ],
+        }
+
 
 class HostArguments(msgspec.Struct, frozen=True, kw_only=True):
     """The files that say who a host is, the volumes they lie in, and where /etc/localtime pointed."""
@@ -65,15 +78,16 @@ class HostArguments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_hosts(
-    pool: Pool, source: int, inventory: Inventory, volumes: list[Volume], subvolumes: list[FileEntry]
+    pool: Pool, source: int, inventory: Inventory, layout: Layout, subvolumes: list[FileEntry]
 ) -> Iterator[Host | Problem]:
     """Yield every host in the evidence, and last, as hosts of their own, the trees that no host mounted.
 
     ``subvolumes`` are the entries of btrfs subvolumes' roots. A tree belongs to the first host whose fstab claims it.
     """
+    volumes = layout.volumes
     free = [Tree(volume.index, b"", b"") for volume in volumes if volume.is_readable]
     free += [Tree(entry.volume, entry.path, b"") for entry in subvolumes]
-    facts = volume_facts(volumes)
+    facts = layout.facts()
     roots = sorted((tree for tree in free if _is_root(inventory, tree)), key=_root_order)
     for root in roots:
         known, problems = _read_facts(pool, source, inventory, root, facts)
@@ -88,15 +102,6 @@ def find_hosts(
     for tree in free:
         if not tree.prefix:  # a subvolume that nobody mounted is seen in the tree that holds it
             yield Host(trees=(tree,), facts=HostFacts())
-
-
-def volume_facts(volumes: list[Volume]) -> dict[int, VolumeFacts]:
-    """Return what a worker needs to open each readable volume."""
-    return {
-        volume.index: VolumeFacts(offset=volume.offset, length=volume.length, kind=volume.filesystem.type)
-        for volume in volumes
-        if volume.is_readable and volume.filesystem is not None
-    }
 
 
 def read_host(place: Workplace, arguments: object) -> Iterator[HostFacts]:

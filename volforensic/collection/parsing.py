@@ -11,14 +11,9 @@ from volforensic.collection.definitions import FieldType
 from volforensic.collection.file_content import open_content
 from volforensic.collection.line_patterns import compile_lines
 from volforensic.collection.readers import Parser, resolve_parser
+from volforensic.evidence.layout import VolumeFacts
 from volforensic.inventory.entry import FileEntry
-from volforensic.inventory.file_bytes import (
-    Loss,
-    OpenFilesystem,
-    VolumeFacts,
-    filesystem_opener,
-    stored_chunks,
-)
+from volforensic.inventory.file_bytes import Loss, OpenFilesystem, filesystem_opener, stored_chunks
 from volforensic.record import Row
 from volforensic.sandbox.worker import Workplace
 

@@ -15,8 +15,8 @@ from volforensic.collection.matching import HostView, Matched, OddFile, Parse, m
 from volforensic.collection.namespace import Namespace
 from volforensic.collection.parsing import Parsed, ParsingArguments, ParsingMessage, Rows, Stored
 from volforensic.collection.records import Records
+from volforensic.evidence.layout import VolumeFacts
 from volforensic.inventory.entry import FileEntry
-from volforensic.inventory.file_bytes import VolumeFacts
 from volforensic.inventory.store import Inventory
 from volforensic.record import Coverage, Problem, Row, text_fields
 from volforensic.sandbox.confinement import Limits

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from volforensic.evidence.partitions import Partition, Table, read_table
+from volforensic.evidence.partitions import Partition, read_table
 from volforensic.evidence.reader import Window
 from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
 from volforensic.evidence.xfs_log import log_state
-from volforensic.record import Problem
+from volforensic.record import Problem, Row
 from volforensic.sandbox.worker import Workplace
 
 _NOT_FOR_FILES = {
@@ -40,6 +40,14 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
         return found is not None and found.type in READABLE and not found.unread
 
 
+class VolumeFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a volume is in the source (bytes) and which filesystem it holds: what a worker needs to open it."""
+
+    offset: int
+    length: int
+    kind: str
+
+
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """The table's kind, the sector size in bytes, the volumes, and what was odd or could not be read."""
 
@@ -47,6 +55,22 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     sector_size: int
     volumes: list[Volume]
     problems: list[Problem]
+
+    def facts(self) -> dict[int, VolumeFacts]:
+        """Return what a worker needs to open each readable volume."""
+        return {
+            volume.index: VolumeFacts(offset=volume.offset, length=volume.length, kind=volume.filesystem.type)
+            for volume in self.volumes
+            if volume.is_readable and volume.filesystem is not None
+        }
+
+    def described(self, mounted: dict[int, list[str]]) -> Row:
+        """Return the layout as evidence.json holds it; ``mounted`` is where the hosts had each volume's trees."""
+        described: Row = msgspec.to_builtins(self)
+        described.pop("problems")
+        for volume in described["volumes"]:
+            volume["mounted"] = mounted.get(volume["index"], [])
+        return described
 
 
 class LayoutArguments(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +155,3 @@ def _problem(volume: Volume, reason: str, *, lost: bool) -> Problem:
     return Problem(
         stage="layout", reason=reason, lost=lost, volume=volume.index, offset=volume.offset, length=volume.length
     )
-
-
-__all__ = ["Layout", "LayoutArguments", "Table", "Volume", "read_layout"]

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-import msgspec
-
 from volforensic.evidence.filesystems import open_filesystem
+from volforensic.evidence.layout import VolumeFacts
 from volforensic.evidence.node import Extent, Reader
 from volforensic.evidence.reader import Window
 from volforensic.inventory.entry import FileEntry
@@ -33,14 +32,6 @@ class Block(NamedTuple):
 
 
 OpenFilesystem = Callable[[int], Reader]
-
-
-class VolumeFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a volume is in the source (bytes) and which filesystem it holds: what a worker needs to open it."""
-
-    offset: int
-    length: int
-    kind: str
 
 
 def filesystem_opener(descriptor: int, volumes: dict[int, VolumeFacts]) -> OpenFilesystem:

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from volforensic.evidence.layout import VolumeFacts
 from volforensic.inventory.candidates import is_examined_by_head, is_examined_whole
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.examination import Examination, examine
-from volforensic.inventory.file_bytes import Loss, OpenFilesystem, VolumeFacts, filesystem_opener, stored_chunks
+from volforensic.inventory.file_bytes import Loss, OpenFilesystem, filesystem_opener, stored_chunks
 from volforensic.inventory.scanner import RuleSet
 from volforensic.record import Problem, text_fields
 from volforensic.sandbox.confinement import GIBIBYTE, Limits

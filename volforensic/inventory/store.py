@@ -75,7 +75,7 @@ class Inventory:
         """Yield every entry as a row of files.jsonl.zst, with what was noted about it, in the order of the walk."""
         statement = (
             "SELECT entry.data, note.data FROM entry LEFT JOIN note ON entry.allocated = 1"
-            " AND note.volume = entry.volume AND note.path = entry.parent || x'2f' || entry.name ORDER BY entry.id"
+            " AND note.volume = entry.volume AND note.path = CAST(entry.parent || x'2f' || entry.name AS BLOB) ORDER BY entry.id"
         )
         for data, noted in self._connection.execute(statement):
             row = self._decoder.decode(data).row()

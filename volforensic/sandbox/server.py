@@ -18,6 +18,7 @@ from volforensic.sandbox.messages import Ended, Kill, Order, Start, Started
 from volforensic.sandbox.worker import Descriptors, resolve, run
 
 MESSAGE_LIMIT = 64 << 10
+_CODECS = ("ascii", "latin_1", "utf_8", "utf_8_sig", "utf_16", "utf_16_be", "utf_16_le", "utf_32_le", "cp1252")
 _DESCRIPTORS = 4
 
 
@@ -114,7 +115,7 @@ def main() -> None:
     """Serve on the socket whose number is the first argument, with the modules of the others loaded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     die_with_parent()
-    for module in sys.argv[2:]:
+    for module in (*(f"encodings.{codec}" for codec in _CODECS), *sys.argv[2:]):
         import_module(module)
     connection = socket.socket(fileno=int(sys.argv[1]))
     try:

@@ -1,0 +1,125 @@
+"""What ``triage`` does with its options: load, open the case, triage each source, report, close."""
+
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from volforensic import __version__
+from volforensic.case.folder import Case
+from volforensic.cli.output import summary_lines
+from volforensic.cli.terminal import Terminal
+from volforensic.collection.loader import load_definitions
+from volforensic.errors import EXIT_COMPLETE, EXIT_FINDINGS, EXIT_PARTIAL, IntegrityError, VolforensicError
+from volforensic.inventory.rule_files import load_yara_rules
+from volforensic.record import SEVERITIES
+from volforensic.reporting import REPORT_PATH, write_report
+from volforensic.sandbox.confinement import probe
+from volforensic.triage import Outcome, TriageOptions, triage
+
+_LIBRARIES = ("dissect.btrfs", "dissect.xfs", "msgspec", "pytsk3", "python-magic", "yara-x")
+
+
+class Request(NamedTuple):
+    """The options of the command line."""
+
+    sources: Sequence[Path]
+    case: Path
+    number: str
+    examiner: str
+    artifacts: Sequence[Path]
+    yara: Sequence[Path]
+    fail_on: str | None
+    jobs: int
+    clobber: bool
+    resume: bool
+    command_line: Sequence[str]
+
+
+def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[str, int]:
+    """Triage every source into the case; return the summary to print and the exit status.
+
+    A source that fails does not keep the others from being read; the first failure gives the exit status.
+    """
+    options = TriageOptions(
+        definitions=load_definitions(request.artifacts),
+        yara=load_yara_rules(request.yara),
+        jobs=request.jobs,
+        clobber=request.clobber,
+        resume=request.resume,
+    )
+    case = Case.create_or_open(
+        request.case,
+        number=request.number,
+        examiner=request.examiner,
+        command_line=request.command_line,
+        versions=versions(),
+    )
+    with case:
+        case.log("definitions", {definition.artifact.name: definition.sha256 for definition in options.definitions})
+        case.log("yara rules", options.yara.files)
+        case.log("sandbox", {**msgspec.to_builtins(probe()), "missing": probe().missing()})
+        outcomes: list[Outcome] = []
+        failures: list[VolforensicError] = []
+        for path in request.sources:
+            try:
+                outcomes.append(triage(case, path, options, terminal))
+            except VolforensicError as error:
+                failures.append(error)
+                if len(request.sources) > 1:
+                    terminal.error(str(error))
+        if failures and len(request.sources) == 1:
+            case.close(failures[0].exit_status)
+            raise failures[0]
+        return _conclude(case, request, outcomes, failures, as_json=as_json)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what reads the evidence."""
+    return {"volforensic": __version__, **dict(_library_versions())}
+
+
+def _library_versions() -> Iterator[tuple[str, str]]:
+    for name in _LIBRARIES:
+        try:
+            yield name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            yield name, "unknown"
+
+
+def _conclude(
+    case: Case, request: Request, outcomes: list[Outcome], failures: list[VolforensicError], *, as_json: bool
+) -> tuple[str, int]:
+    report = write_report(case)
+    exit_status = _exit_status(request, outcomes, failures)
+    head = case.close(exit_status)
+    path = case.path / REPORT_PATH
+    if as_json:
+        facts = {
+            "case": str(case.path),
+            "report": str(path),
+            "custody_head": head,
+            "exit_status": exit_status,
+            "verdict": report["verdict"],
+            "evidence": [outcome._asdict() for outcome in outcomes],
+            "failures": [str(failure) for failure in failures],
+        }
+        return msgspec.json.format(msgspec.json.encode(facts)).decode(), exit_status
+    lines = summary_lines(report, case=str(case.path), report_path=str(path), exit_status=exit_status)
+    return "\n".join(
+        [*lines, f"{'custody':<9} head {head} (note it: `volforensic verify --head` compares)"]
+    ), exit_status
+
+
+def _exit_status(request: Request, outcomes: list[Outcome], failures: list[VolforensicError]) -> int:
+    if not all(outcome.is_unchanged for outcome in outcomes):
+        return IntegrityError.exit_status
+    if failures:
+        return failures[0].exit_status
+    if request.fail_on is not None:
+        levels = SEVERITIES[: SEVERITIES.index(request.fail_on) + 1]
+        if any(outcome.findings[level] for outcome in outcomes for level in levels):
+            return EXIT_FINDINGS
+    return EXIT_COMPLETE if all(outcome.is_complete for outcome in outcomes) else EXIT_PARTIAL

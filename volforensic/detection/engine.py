@@ -1,0 +1,50 @@
+"""Detection: from stored records and the inventory to findings. It holds no evidence and can be run again on a case."""
+
+from collections.abc import Iterable, Iterator
+
+from volforensic.collection.definitions import Artifact
+from volforensic.detection.correlations import Correlations, Files, Records
+from volforensic.detection.file_graph import FileGraph
+from volforensic.detection.files import YaraRules, file_findings
+from volforensic.detection.rules import apply_rules, compile_rules
+from volforensic.record import SEVERITIES, Finding, Problem
+
+
+def detect(
+    definitions: Iterable[Artifact], records: Records, files: Files, yara_rules: YaraRules
+) -> Iterator[Finding | Problem]:
+    """Yield the problems met and then the findings, the gravest first.
+
+    Args:
+        definitions: The artifacts whose records the case holds.
+        records: Gives an artifact's records in their order, none where it has none; it may be called again.
+        files: Gives the rows of the inventory; it may be called again.
+        yara_rules: Metadata of the YARA rules by name, in the order of the rule files.
+
+    Raises:
+        DefinitionError: A rule is wrong.
+    """
+    artifacts = sorted(definitions, key=lambda artifact: artifact.name)
+    check_rules(artifacts)
+    graph = FileGraph()
+    outcomes = list(graph.watch(file_findings(files(), yara_rules)))
+    correlations = Correlations(graph, records, files)
+    for artifact in artifacts:
+        outcomes += apply_rules(artifact, correlations.watch(artifact.name, records(artifact.name)))
+    outcomes += correlations.conclude()
+    yield from (outcome for outcome in outcomes if isinstance(outcome, Problem))
+    yield from sorted((outcome for outcome in outcomes if isinstance(outcome, Finding)), key=_order)
+
+
+def check_rules(definitions: Iterable[Artifact]) -> None:
+    """Raise a DefinitionError where a rule is wrong: before the evidence is read, not after."""
+    for artifact in definitions:
+        compile_rules(artifact)
+
+
+def _order(finding: Finding) -> tuple[int, str, str, int, str]:
+    """Order findings by severity, rule and what they cite first (records of one artifact by their number)."""
+    first = finding.cites[0] if finding.cites else ""
+    name, _, ordinal = first.rpartition(":")
+    number = int(ordinal) if ordinal.isdecimal() and len(ordinal) < 19 else 0
+    return SEVERITIES.index(finding.severity), finding.rule, name if number else first, number, finding.finding_id

@@ -1,0 +1,180 @@
+"""The rules beside the artifacts: records in, findings out, the identical ones merged."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from volforensic.collection.definitions import COMMON_FIELDS, Artifact, FieldType, Rule
+from volforensic.detection.where import Predicate, compile_where
+from volforensic.errors import DefinitionError
+from volforensic.record import RECORD_KEYS, Finding, Problem, Row, finding_id
+
+CITES_LIMIT = 50
+"""Records that one finding cites; ``details.cites_total`` says how many there are."""
+EVIDENCE_LIMIT = 10
+"""Lines that one finding shows."""
+FINDINGS_LIMIT = 1_000
+"""Findings of one rule: more help no reader, and a hostile log must not fill the memory."""
+VALUE_LIMIT = 300
+"""Characters of one value in a statement or an evidence line."""
+
+MAIN_TEXTS = ("raw", "command", "library", "options", "key", "value", "link_target")
+"""Fields that show what a record says, the first that it has."""
+
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_INTEGER_KEYS = frozenset({"volume", "inode", "position"})
+
+
+class CompiledRule(NamedTuple):
+    """A rule ready to run: its predicate and its statement's text between and around the fields."""
+
+    rule: Rule
+    holds: Predicate
+    statement: Callable[[Row], str]
+
+
+class Merged:
+    """What one finding grows from while records come: counts, times, the first cites and lines."""
+
+    __slots__ = ("cites", "count", "evidence", "first_seen", "last_seen", "volume")
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self.count = 0
+        self.cites: list[str] = []
+        self.evidence: list[str] = []
+        self.first_seen: str | None = None
+        self.last_seen: str | None = None
+        self.volume: int | None = None
+
+    def add(self, row: Row) -> None:
+        """Count one more record."""
+        if not self.count:
+            self.volume = row.get("volume") if type(row.get("volume")) is int else None
+        self.count += 1
+        if len(self.cites) < CITES_LIMIT:
+            self.cites.append(str(row.get("record_id")))
+        if len(self.evidence) < EVIDENCE_LIMIT:
+            line = main_text(row)
+            if line not in self.evidence:
+                self.evidence.append(line)
+        moment = row.get("timestamp")
+        if isinstance(moment, str):
+            self.first_seen = min(moment, self.first_seen or moment)
+            self.last_seen = max(moment, self.last_seen or moment)
+
+
+def compile_rules(artifact: Artifact) -> list[CompiledRule]:
+    """Return the artifact's rules ready to run.
+
+    Raises:
+        DefinitionError: A ``where`` or a statement is wrong; it names the artifact and the rule.
+    """
+    fields = record_fields(artifact)
+    compiled = []
+    for number, rule in enumerate(artifact.detect):
+        place = f"{artifact.name}: detect[{number}] ({rule.name})"
+        try:
+            holds = compile_where(rule.where, fields)
+        except DefinitionError as error:
+            raise DefinitionError(place, f"{error.thing}: {error.wrong}") from error
+        for name in _PLACEHOLDER.findall(rule.statement):
+            if name not in fields:
+                raise DefinitionError(place, f"statement: there is no field {name}")
+        compiled.append(CompiledRule(rule, holds, _statement(rule.statement)))
+    return compiled
+
+
+def record_fields(artifact: Artifact) -> dict[str, FieldType]:
+    """Return every key that the artifact's records can have, with its type."""
+    fields: dict[str, FieldType] = {
+        key: "integer" if key in _INTEGER_KEYS else "string" for key in (*RECORD_KEYS, *COMMON_FIELDS)
+    }
+    fields["unparsed"] = "boolean"
+    return {**fields, **artifact.fields}
+
+
+def apply_rules(artifact: Artifact, rows: Iterable[Row]) -> Iterator[Finding | Problem]:
+    """Yield the findings of one artifact's rules over its records, which are read once and to the end."""
+    compiled = compile_rules(artifact)
+    groups: list[dict[str, Merged]] = [{} for _ in compiled]
+    beyond = [0] * len(compiled)
+    tests = [(number, rule.holds, rule.statement, groups[number]) for number, rule in enumerate(compiled)]
+    for row in rows:
+        for number, holds, statement, group in tests:
+            if not holds(row):
+                continue
+            words = statement(row)
+            merged = group.get(words)
+            if merged is None:
+                if len(group) >= FINDINGS_LIMIT:
+                    beyond[number] += 1
+                    continue
+                merged = group[words] = Merged()
+            merged.add(row)
+    for number, rule in enumerate(compiled):
+        for words, merged in groups[number].items():
+            yield _finding(artifact.name, rule.rule, words, merged)
+        if beyond[number]:
+            yield limit_problem(rule.rule.name, beyond[number], artifact.name)
+
+
+def limit_problem(rule: str, beyond: int, artifact: str | None = None) -> Problem:
+    """Return the note that a rule met more than it may report; the records and files themselves are all kept."""
+    reason = f"the rule {rule} has {FINDINGS_LIMIT} findings; {beyond} further matches are not listed"
+    return Problem(stage="detection", artifact=artifact, reason=reason, lost=False)
+
+
+def main_text(row: Mapping[str, Any]) -> str:
+    """Return the line that shows what a record says: its raw or main text, else its own fields."""
+    for name in MAIN_TEXTS:
+        value = row.get(name)
+        if isinstance(value, str) and value:
+            return cut(value)
+    own = (f"{name}={value}" for name, value in row.items() if name not in RECORD_KEYS and value is not None)
+    return cut(" ".join(own))
+
+
+def cut(value: str) -> str:
+    """Return the text, at most ``VALUE_LIMIT`` characters of it."""
+    return value if len(value) <= VALUE_LIMIT else f"{value[: VALUE_LIMIT - 1]}…"
+
+
+def shown(value: Any) -> str:
+    """Return a field's value as it stands in a sentence; ``-`` where there is none."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, list):
+        return cut(", ".join(str(item)[:VALUE_LIMIT] for item in value[:EVIDENCE_LIMIT])) or "-"
+    return cut(str(value))
+
+
+def _statement(template: str) -> Callable[[Row], str]:
+    """Return what fills a statement's ``{field}``; the values themselves are never looked into for more of them."""
+    pieces = _PLACEHOLDER.split(template)
+    texts, names = pieces[::2], pieces[1::2]
+
+    def fill(row: Row) -> str:
+        words = [texts[0]]
+        for name, text in zip(names, texts[1:], strict=True):
+            words += (shown(row.get(name)), text)
+        return "".join(words)
+
+    return fill
+
+
+def _finding(artifact: str, rule: Rule, statement: str, merged: Merged) -> Finding:
+    return Finding(
+        finding_id=finding_id(rule.name, [artifact, statement]),
+        rule=rule.name,
+        severity=rule.severity,
+        statement=statement,
+        attack=rule.attack,
+        cites=merged.cites,
+        evidence=merged.evidence,
+        volume=merged.volume,
+        first_seen=merged.first_seen,
+        last_seen=merged.last_seen,
+        count=merged.count,
+        details={"artifact": artifact, "cites_total": merged.count},
+    )

@@ -1,0 +1,95 @@
+"""What collection yields, written to the case: records by artifact, extracted files, problems, coverage."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from volforensic.case.evidence_folder import EvidenceFolder
+from volforensic.case.extraction import Extraction
+from volforensic.case.streams import RowWriter
+from volforensic.collection.stage import CollectionEvent, FileEnd, RecordBatch, StoredBytes
+from volforensic.record import Coverage, Problem, Row, text_fields
+
+
+class Recorder:
+    """Holds the streams that are open. Artifacts come one after the other; each gets its file, even an empty one."""
+
+    def __init__(self, folder: EvidenceFolder, artifacts: Iterable[str]) -> None:
+        """Write to the folder; ``artifacts`` are all that will be asked for."""
+        self._folder = folder
+        self._unwritten = list(artifacts)
+        self._stack = ExitStack()
+        self._artifact = ""
+        self._writer: RowWriter | None = None
+        self._extraction: Extraction | None = None
+        self._extracted: RowWriter | None = None
+
+    def __enter__(self) -> Self:
+        """Open the list of extracted files."""
+        self._extracted = self._stack.enter_context(self._folder.rows("extracted", compressed=False))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Publish what is complete; after an exception nothing."""
+        if self._extraction is not None:
+            self._extraction.discard()
+        if self._writer is not None:
+            self._writer.__exit__(kind, error, trace)
+        if kind is None:
+            for artifact in self._unwritten:
+                with self._folder.rows(f"records/{artifact}"):
+                    pass
+        self._stack.__exit__(kind, error, trace)
+
+    def take(self, events: Iterable[CollectionEvent]) -> Iterator[Problem | Coverage | FileEnd]:
+        """Write records and stored bytes; yield the rest, and the end of each file."""
+        for event in events:
+            if isinstance(event, RecordBatch):
+                self._stream(event.artifact).write(event.rows)
+            elif isinstance(event, StoredBytes):
+                self._extraction = self._extraction or Extraction(self._folder)
+                self._extraction.write_at(event.position, event.data)
+            else:
+                if isinstance(event, FileEnd):
+                    self._end_file(event)
+                yield event
+
+    def _stream(self, artifact: str) -> RowWriter:
+        if artifact != self._artifact or self._writer is None:
+            if self._writer is not None:
+                self._writer.__exit__(None, None, None)
+            self._artifact = artifact
+            self._unwritten.remove(artifact)
+            self._writer = self._folder.rows(f"records/{artifact}").__enter__()
+        return self._writer
+
+    def _end_file(self, end: FileEnd) -> None:
+        extraction, self._extraction = self._extraction, None
+        if extraction is None and end.is_whole:
+            extraction = Extraction(self._folder)  # an empty file is a file too
+        if extraction is None or self._extracted is None:
+            return
+        kept = extraction.end(end.entry.size)
+        row: Row = {
+            "sha256": kept.sha256,
+            "size": kept.size,
+            "artifact": end.artifact,
+            "volume": end.entry.volume,
+            **text_fields("path", end.entry.path),
+            "inode": end.entry.inode,
+            "complete": end.is_whole,
+        }
+        self._extracted.write([row])
+
+
+def problem_rows(problems: Iterable[Problem]) -> Iterator[Row]:
+    """Yield problems as rows of problems.jsonl."""
+    for problem in problems:
+        row: Row = msgspec.to_builtins(problem)
+        row["lost"] = problem.lost  # the default is left out of messages, not of the case
+        yield row

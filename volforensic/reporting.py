@@ -1,0 +1,70 @@
+"""From the case to its report: what the case room holds, in the plain values that the report room takes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from volforensic.case.custody import CUSTODY_NAME, CustodyEntry, entries
+from volforensic.case.evidence_folder import EvidenceFolder
+from volforensic.case.folder import Case
+from volforensic.record import Row
+from volforensic.report.html import render_html
+from volforensic.report.model import Act, CaseFacts, Custody, EvidenceView, build_report, render_json
+
+REPORT_PATH = "report.html"
+
+
+def write_report(case: Case) -> Row:
+    """Build the report over every finished item of the case, write report.json and report.html, and return it."""
+    views = [_view(case.evidence(evidence_id)) for evidence_id in case.evidence_ids()]
+    report = build_report(_facts(case), views)
+    case.write("report.json", render_json(report), clobber=True)
+    case.write(REPORT_PATH, render_html(report).encode("utf-8", "backslashreplace"), clobber=True)
+    return report
+
+
+def _facts(case: Case) -> CaseFacts:
+    facts = case.facts
+    return CaseFacts(
+        case_id=facts.case_id,
+        created=facts.created,
+        number=facts.number,
+        examiner=facts.examiner,
+        versions=facts.runs[-1].versions if facts.runs else {},
+        command_lines=[" ".join(run.command_line) for run in facts.runs],
+        custody=Custody(
+            head=case.custody.head,
+            entries=case.custody.count,
+            acts=list(_acts(case.path / CUSTODY_NAME, facts.case_id)),
+        ),
+    )
+
+
+def _acts(path: Path, case_id: str) -> Iterator[Act]:
+    with path.open("rb") as file:
+        for entry in entries(file, case_id):
+            if isinstance(entry, CustodyEntry):
+                yield Act(
+                    sequence=entry.sequence,
+                    time=entry.time,
+                    user=entry.user,
+                    host=entry.host,
+                    act=entry.act,
+                    details=entry.details,
+                )
+
+
+def _view(folder: EvidenceFolder) -> EvidenceView:
+    known = set(folder.streams())
+
+    def records(artifact: str) -> Iterator[Row]:
+        name = f"records/{artifact}"
+        return folder.read(name) if name in known else iter(())
+
+    return EvidenceView(
+        identity=folder.read_json("evidence"),
+        findings=folder.read("findings"),
+        coverage=folder.read_json("coverage"),
+        problems=folder.read("problems"),
+        records=records,
+        files=lambda: folder.read("files"),
+    )

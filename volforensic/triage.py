@@ -1,0 +1,349 @@
+"""Triage: the stages in order for one evidence item. Who reads this file has read the tool."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from volforensic.case.evidence_folder import EvidenceFolder
+from volforensic.case.evidence_folder import evidence_id as new_evidence_id
+from volforensic.case.folder import Case
+from volforensic.collection.definitions import Artifact, Definition
+from volforensic.collection.host import Host, find_hosts
+from volforensic.collection.namespace import Namespace
+from volforensic.collection.stage import Evidence, FileEnd, collect
+from volforensic.detection.engine import detect
+from volforensic.errors import IntegrityError, NoFilesystemError
+from volforensic.evidence.layout import Layout, LayoutArguments
+from volforensic.evidence.source import Digest, Source
+from volforensic.inventory.entry import FileEntry
+from volforensic.inventory.file_stage import Examined, examine_inventory
+from volforensic.inventory.rule_files import YaraRules
+from volforensic.inventory.stage import walk_volumes
+from volforensic.inventory.store import Inventory
+from volforensic.record import SEVERITIES, Coverage, Finding, Problem
+from volforensic.recording import Recorder, problem_rows
+from volforensic.sandbox.confinement import probe
+from volforensic.sandbox.pool import Failure, Pool, Task
+
+_SUBVOLUME_ROOT = 256  # the inode number of every btrfs subvolume's root
+
+
+class Voice(Protocol):
+    """What a triage says while it runs."""
+
+    def stage(self, name: str, total: int | None, unit: str) -> None:
+        """Begin a stage of ``total`` units, None where nobody knows."""
+
+    def advance(self, amount: int, current: str = "") -> None:
+        """Count more units as done; ``current`` is the object in hand."""
+
+    def end_stage(self, note: str = "") -> None:
+        """End the stage."""
+
+    def finding(self, finding: Finding) -> None:
+        """Tell a finding."""
+
+    def problem(self, problem: Problem) -> None:
+        """Tell what could not be read."""
+
+
+class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What to look for and how: definitions, YARA rules, number of workers, what to do with an item already there."""
+
+    definitions: tuple[Definition, ...]
+    yara: YaraRules
+    jobs: int = 2
+    clobber: bool = False
+    resume: bool = False
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """The definitions without their files."""
+        return [definition.artifact for definition in self.definitions]
+
+
+class Outcome(NamedTuple):
+    """How an item ended: its id, whether all was read, whether the evidence is what it was, findings by severity."""
+
+    evidence_id: str
+    is_complete: bool
+    is_unchanged: bool
+    findings: dict[str, int]
+
+
+def triage(case: Case, path: Path, options: TriageOptions, voice: Voice) -> Outcome:
+    """Read one raw image or block device and leave its evidence item in the case.
+
+    Raises:
+        SourceError: The source cannot be opened or read.
+        NoFilesystemError: Nothing in it is a filesystem that can be read.
+    """
+    with Source(path) as source:
+        folder = case.evidence(_id_for(case, path, options))
+        folder.begin(clobber=options.clobber, resume=options.resume)
+        pinned = msgspec.to_builtins(source.pin)
+        case.log("source opened read-only", {"evidence": folder.id, "source": str(path.resolve()), "pinned": pinned})
+        before = _hash(case, folder, source, voice, "hash before")
+        with Pool(preload=preloaded_modules(options.artifacts), jobs=options.jobs) as pool:
+            return _Item(case, folder, source, pool, options, voice).run(before)
+
+
+def preloaded_modules(artifacts: Sequence[Artifact]) -> list[str]:
+    """Return the modules that workers need: a locked-in worker can load none."""
+    parsers = {
+        source.parser.partition(".")[0] for artifact in artifacts for source in artifact.sources if source.parser
+    }
+    return [
+        "volforensic.evidence.layout",
+        "volforensic.evidence.tsk",
+        "volforensic.evidence.xfs",
+        "volforensic.evidence.btrfs",
+        "volforensic.inventory.walk",
+        "volforensic.inventory.file_stage",
+        "volforensic.inventory.magic_edge",
+        "volforensic.collection.parsing",
+        "volforensic.collection.host",
+        *(f"volforensic.collection.parsers.{module}" for module in sorted(parsers)),
+        "Crypto.Hash.keccak",
+        "yara_x",
+        "magic",
+    ]
+
+
+def _id_for(case: Case, path: Path, options: TriageOptions) -> str:
+    """Return the item's id: that of the item which this run replaces or begins again, else a new one."""
+    plain = new_evidence_id(path.name)
+    if options.clobber or options.resume:
+        return plain
+    return new_evidence_id(path.name, case.evidence_ids()) if not case.evidence(plain).interrupted else plain
+
+
+def _hash(case: Case, folder: EvidenceFolder, source: Source, voice: Voice, stage: str) -> Digest:
+    voice.stage(stage, source.pin.size, "bytes")
+    digest = source.digest(lambda count: voice.advance(count, str(source.path)))
+    voice.end_stage(f"sha256 {digest.sha256}")
+    case.log(stage, {"evidence": folder.id, "sha256": digest.sha256, "size": source.pin.size})
+    return digest
+
+
+class _Item:
+    """Holds what the stages of one item share: case folder, source, workers, and the problems so far."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - it only keeps what it is given
+        self, case: Case, folder: EvidenceFolder, source: Source, pool: Pool, options: TriageOptions, voice: Voice
+    ) -> None:
+        self.case = case
+        self.folder = folder
+        self.source = source
+        self.pool = pool
+        self.options = options
+        self.voice = voice
+        self.problems: list[Problem] = []
+        self.coverage: list[Coverage] = []
+        self.findings: list[Finding] = []
+
+    def run(self, before: Digest) -> Outcome:
+        self._note(*before.problems, *_protection_problems())
+        layout = self._read_layout()
+        with Inventory(self.folder.scratch() / "inventory.sqlite") as inventory:
+            subvolumes = self._walk(inventory, layout)
+            hosts = self._find_hosts(inventory, layout, subvolumes)
+            evidence = Evidence(self.pool, self.source.descriptor, inventory, hosts, layout.facts())
+            self._collect(evidence, layout)
+            self._examine(evidence)
+            self._write_files(inventory)
+        self._detect()
+        after = self._after(before)
+        self._write_results(layout, hosts, before, after)
+        return Outcome(
+            evidence_id=self.folder.id,
+            is_complete=self._is_complete(),
+            is_unchanged=before.sha256 == after.sha256,
+            findings={level: sum(finding.severity == level for finding in self.findings) for level in SEVERITIES},
+        )
+
+    def _note(self, *problems: Problem) -> None:
+        for problem in problems:
+            self.problems.append(problem)
+            self.voice.problem(problem)
+
+    def _read_layout(self) -> Layout:
+        task = Task(
+            function="volforensic.evidence.layout:read_layout",
+            arguments=LayoutArguments(size=self.source.pin.size),
+            message_type=Layout,
+            source=self.source.descriptor,
+        )
+        layout: Layout | None = None
+        for message in self.pool.run(task):
+            if isinstance(message, Failure):
+                self._note(Problem(stage="layout", reason=f"the layout could not be read: {message.reason}"))
+            else:
+                layout = message
+        if layout is not None:
+            self._note(*layout.problems)
+        if layout is None or not any(volume.is_readable for volume in layout.volumes):
+            reasons = "; ".join(problem.reason for problem in self.problems if problem.stage == "layout")
+            self.case.log("source refused", {"evidence": self.folder.id, "reasons": reasons})
+            raise NoFilesystemError(
+                str(self.source.path),
+                f"holds no filesystem that can be read ({reasons or 'nothing known by a signature'})",
+                "Check that it is a raw disk image; `file` and `fdisk -l` may tell what it is",
+            )
+        self.case.log("layout", {"evidence": self.folder.id, "table": layout.table, "volumes": len(layout.volumes)})
+        return layout
+
+    def _walk(self, inventory: Inventory, layout: Layout) -> list[FileEntry]:
+        self.voice.stage("inventory", None, "files")
+        subvolumes = []
+        for batch in walk_volumes(self.pool, self.source.descriptor, layout.volumes):
+            if isinstance(batch, Problem):
+                self._note(batch)
+                continue
+            inventory.add(batch)
+            subvolumes += [entry for entry in batch if entry.tree >= _SUBVOLUME_ROOT and _is_subvolume_root(entry)]
+            self.voice.advance(len(batch), _shown(batch[-1]) if batch else "")
+        inventory.index()
+        self.voice.end_stage(f"{len(inventory)} entries")
+        return subvolumes
+
+    def _find_hosts(self, inventory: Inventory, layout: Layout, subvolumes: list[FileEntry]) -> list[Host]:
+        hosts = []
+        for found in find_hosts(self.pool, self.source.descriptor, inventory, layout, subvolumes):
+            if isinstance(found, Problem):
+                self._note(found)
+            else:
+                hosts.append(found)
+        return hosts
+
+    def _collect(self, evidence: Evidence, layout: Layout) -> None:
+        artifacts = self.options.artifacts
+        doubtful = {problem.volume for problem in self.problems if problem.stage == "inventory" and problem.lost}
+        self.voice.stage("collect", None, "files")
+        with Recorder(self.folder, (artifact.name for artifact in artifacts)) as recorder:
+            events = collect(evidence, artifacts, frozenset(number for number in doubtful if number is not None))
+            for event in recorder.take(events):
+                if isinstance(event, Problem):
+                    self._note(event)
+                elif isinstance(event, Coverage):
+                    self.coverage.append(event)
+                elif isinstance(event, FileEnd):
+                    self.voice.advance(1, _shown(event.entry))
+        unread = [volume.index for volume in layout.volumes if volume.filesystem and not volume.is_readable]
+        for artifact in artifacts:
+            self.coverage += [
+                Coverage(artifact=artifact.name, volume=number, status="unsupported") for number in unread
+            ]
+        self.voice.end_stage(f"{sum(item.records for item in self.coverage)} records")
+
+    def _examine(self, evidence: Evidence) -> None:
+        self.voice.stage("files", None, "files")
+        examined = 0
+        for result in examine_inventory(
+            self.pool,
+            self.source.descriptor,
+            _with_host_paths(evidence),
+            evidence.volumes,
+            self.options.yara.compiled,
+        ):
+            if isinstance(result, Problem):
+                self._note(result)
+            elif isinstance(result, Examined):
+                examined += 1
+                evidence.inventory.note(result.entry, result.examination.row())
+                self.voice.advance(1, _shown(result.entry))
+            else:
+                self.voice.advance(1, _shown(result))
+        self.voice.end_stage(f"{examined} hashed, typed and scanned")
+
+    def _write_files(self, inventory: Inventory) -> None:
+        with self.folder.rows("files") as writer:
+            writer.write(inventory.rows())
+
+    def _detect(self) -> None:
+        self.voice.stage("detect", None, "findings")
+        found = detect(
+            self.options.artifacts,
+            lambda artifact: self.folder.read(f"records/{artifact}"),
+            lambda: self.folder.read("files"),
+            self.options.yara.metadata,
+        )
+        for outcome in found:
+            if isinstance(outcome, Problem):
+                self._note(outcome)
+            else:
+                self.findings.append(outcome)
+                self.voice.finding(outcome)
+                self.voice.advance(1, outcome.rule)
+        self.voice.end_stage(f"{len(self.findings)} findings")
+
+    def _after(self, before: Digest) -> Digest:
+        after = _hash(self.case, self.folder, self.source, self.voice, "hash after")
+        try:
+            self.source.check_unchanged()
+        except IntegrityError as error:
+            self._note(Problem(stage="source", reason=str(error)))
+        if after.sha256 != before.sha256:
+            reason = f"the evidence changed while it was read: {before.sha256} before, {after.sha256} after"
+            self._note(Problem(stage="source", reason=reason))
+        return after
+
+    def _is_complete(self) -> bool:
+        lacking = any(item.status in ("partial", "unreadable", "unsupported") for item in self.coverage)
+        return not lacking and not any(problem.lost for problem in self.problems)
+
+    def _write_results(self, layout: Layout, hosts: list[Host], before: Digest, after: Digest) -> None:
+        folder = self.folder
+        with folder.rows("findings", compressed=False) as writer:
+            writer.write(self.findings)
+        with folder.rows("problems", compressed=False) as writer:
+            writer.write(problem_rows(self.problems))
+        folder.write_json("coverage", {"artifacts": self.coverage, "complete": self._is_complete()})
+        folder.write_json(
+            "evidence",
+            {
+                "id": folder.id,
+                "source": self.source.path.name,
+                "kind": self.source.kind,
+                "size": self.source.pin.size,
+                "sha256_before": before.sha256,
+                "sha256_after": after.sha256,
+                "layout": layout.described(hosts_trees(hosts)),
+                "host": hosts[0].described() if hosts else {},
+                "hosts": [host.described() for host in hosts],
+            },
+        )
+        folder.finish()
+
+
+def hosts_trees(hosts: Sequence[Host]) -> dict[int, list[str]]:
+    """Return where each volume's trees were mounted, by the volume's index."""
+    mounted: dict[int, list[str]] = {}
+    for host in hosts:
+        for tree in host.trees:
+            place = (tree.mount_point or b"/").decode("utf-8", "backslashreplace")
+            prefix = tree.prefix.decode("utf-8", "backslashreplace")
+            mounted.setdefault(tree.volume, []).append(f"{prefix} on {place}" if prefix else place)
+    return mounted
+
+
+def _with_host_paths(evidence: Evidence) -> Iterator[tuple[FileEntry, bytes]]:
+    namespaces = [Namespace(evidence.inventory, host.trees) for host in evidence.hosts]
+    for entry in evidence.inventory.in_physical_order():
+        paths = (namespace.host_path(entry) for namespace in namespaces)
+        yield entry, next((path for path in paths if path is not None), entry.path)
+
+
+def _is_subvolume_root(entry: FileEntry) -> bool:
+    return entry.inode == _SUBVOLUME_ROOT and entry.type == "directory"
+
+
+def _shown(entry: FileEntry) -> str:
+    return entry.path.decode("utf-8", "backslashreplace")
+
+
+def _protection_problems() -> Iterator[Problem]:
+    for sentence in probe().missing():
+        yield Problem(stage="sandbox", reason=sentence, lost=False)
