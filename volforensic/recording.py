@@ -80,7 +80,7 @@ class Recorder:
             "size": kept.size,
             "artifact": end.artifact,
             "volume": end.entry.volume,
-            **text_fields("path", end.entry.path),
+            **text_fields("path", end.path),
             "inode": end.entry.inode,
             "complete": end.is_whole,
         }

@@ -11,7 +11,7 @@ from volforensic.case.evidence_folder import evidence_id as new_evidence_id
 from volforensic.case.folder import Case
 from volforensic.collection.definitions import Artifact, Definition
 from volforensic.collection.host import Host, find_hosts
-from volforensic.collection.namespace import Namespace
+from volforensic.collection.namespace import HostPaths
 from volforensic.collection.stage import Evidence, FileEnd, collect
 from volforensic.detection.engine import detect
 from volforensic.errors import IntegrityError, NoFilesystemError
@@ -150,10 +150,11 @@ class _Item:
         with Inventory(self.folder.scratch() / "inventory.sqlite") as inventory:
             subvolumes = self._walk(inventory, layout)
             hosts = self._find_hosts(inventory, layout, subvolumes)
-            evidence = Evidence(self.pool, self.source.descriptor, inventory, hosts, layout.facts())
+            paths = HostPaths([host.trees for host in hosts])
+            evidence = Evidence(self.pool, self.source.descriptor, inventory, hosts, layout.facts(), paths)
             self._collect(evidence, layout)
             self._examine(evidence)
-            self._write_files(inventory)
+            self._write_files(evidence)
         self._detect()
         after = self._after(before)
         self._write_results(layout, hosts, before, after)
@@ -244,7 +245,7 @@ class _Item:
         for result in examine_inventory(
             self.pool,
             self.source.descriptor,
-            _with_host_paths(evidence),
+            ((entry, evidence.paths.path_of(entry)) for entry in evidence.inventory.in_physical_order()),
             evidence.volumes,
             self.options.yara.compiled,
         ):
@@ -258,9 +259,9 @@ class _Item:
                 self.voice.advance(1, _shown(result))
         self.voice.end_stage(f"{examined} hashed, typed and scanned")
 
-    def _write_files(self, inventory: Inventory) -> None:
+    def _write_files(self, evidence: Evidence) -> None:
         with self.folder.rows("files") as writer:
-            writer.write(inventory.rows())
+            writer.write(evidence.inventory.rows(evidence.paths.path_of))
 
     def _detect(self) -> None:
         self.voice.stage("detect", None, "findings")
@@ -327,13 +328,6 @@ def hosts_trees(hosts: Sequence[Host]) -> dict[int, list[str]]:
             prefix = tree.prefix.decode("utf-8", "backslashreplace")
             mounted.setdefault(tree.volume, []).append(f"{prefix} on {place}" if prefix else place)
     return mounted
-
-
-def _with_host_paths(evidence: Evidence) -> Iterator[tuple[FileEntry, bytes]]:
-    namespaces = [Namespace(evidence.inventory, host.trees) for host in evidence.hosts]
-    for entry in evidence.inventory.in_physical_order():
-        paths = (namespace.host_path(entry) for namespace in namespaces)
-        yield entry, next((path for path in paths if path is not None), entry.path)
 
 
 def _is_subvolume_root(entry: FileEntry) -> bool:

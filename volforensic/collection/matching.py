@@ -7,17 +7,19 @@ from volforensic.collection.content import SourceFile
 from volforensic.collection.definitions import Artifact, ArtifactSource
 from volforensic.collection.globbing import Match, expand
 from volforensic.collection.host import Host
-from volforensic.collection.namespace import Namespace
+from volforensic.collection.namespace import HostPaths, Namespace
 from volforensic.collection.parsing import FileTask
 from volforensic.inventory.entry import FileEntry
 from volforensic.record import Problem, Row, text_fields
 
 
 class HostView(NamedTuple):
-    """A host and its namespace over the inventory."""
+    """A host, its number, its namespace over the inventory, and the paths that are shown of entries."""
 
+    number: int
     host: Host
     namespace: Namespace
+    paths: HostPaths
 
 
 class Parse(NamedTuple):
@@ -25,6 +27,8 @@ class Parse(NamedTuple):
 
     artifact: str
     task: FileTask
+    path: bytes
+    host: int
 
 
 class OddFile(NamedTuple):
@@ -32,6 +36,8 @@ class OddFile(NamedTuple):
 
     artifact: str
     entry: FileEntry
+    path: bytes
+    host: int
 
     def row(self) -> Row:
         """Return the record's own fields: what stands there instead of a file."""
@@ -61,7 +67,7 @@ def match_source(
         if entry.type == "symlink":
             resolved = view.namespace.resolve(match.host_path)
             if resolved.is_loop:
-                yield _problem(artifact, entry, "the symbolic link leads round in a circle")
+                yield _problem(artifact, entry, view, "the symbolic link leads round in a circle")
             if resolved.entry is not None and resolved.entry.type in ("file", "directory"):
                 entry = resolved.entry
         key = entry.volume, entry.path
@@ -69,11 +75,12 @@ def match_source(
             continue
         taken.add(key)
         if entry.type == "file":
-            yield Parse(artifact.name, _task(artifact, source, entry, match, view.host))
+            task = _task(artifact, source, entry, match, view.host)
+            yield Parse(artifact.name, task, view.paths.path_of(entry), view.number)
         elif entry.has_inode:
-            yield OddFile(artifact.name, entry)
+            yield OddFile(artifact.name, entry, view.paths.path_of(entry), view.number)
         else:
-            yield _problem(artifact, entry, "the file's inode could not be read")
+            yield _problem(artifact, entry, view, "the file's inode could not be read")
 
 
 def _task(artifact: Artifact, source: ArtifactSource, entry: FileEntry, match: Match, host: Host) -> FileTask:
@@ -103,12 +110,12 @@ def _user(home: bytes, host: Host) -> str:
     return named if named is not None else home.rpartition(b"/")[2].decode("utf-8", "backslashreplace")
 
 
-def _problem(artifact: Artifact, entry: FileEntry, reason: str) -> Problem:
+def _problem(artifact: Artifact, entry: FileEntry, view: HostView, reason: str) -> Problem:
     return Problem(
         stage="collection",
         reason=reason,
         artifact=artifact.name,
         volume=entry.volume,
         inode=entry.inode,
-        **text_fields("source", entry.path),
+        **text_fields("source", view.paths.path_of(entry)),
     )

@@ -4,7 +4,7 @@ Paths are looked up in the inventory alone. A symbolic link is followed inside t
 of the evidence is ever opened on the examiner's own filesystem.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from volforensic.inventory.entry import FileEntry
@@ -27,6 +27,34 @@ class Resolved(NamedTuple):
 
     entry: FileEntry | None
     is_loop: bool = False
+
+
+class HostPaths:
+    """Where the hosts had each entry: the path that an examiner reads.
+
+    Only the first host that a volume belongs to gives its paths; the roots of others on the same volume (snapshots of
+    the same system) keep their paths in the volume, so that a path stands for one entry of a volume.
+    """
+
+    def __init__(self, hosts: Sequence[Sequence[Tree]]) -> None:
+        """Take the trees of each host, the most important host first."""
+        self._trees: dict[int, list[Tree]] = {}
+        for trees in hosts:
+            known = frozenset(self._trees)
+            for tree in trees:
+                shown = tree._replace(mount_point=tree.prefix) if tree.volume in known else tree
+                self._trees.setdefault(tree.volume, []).append(shown)
+        for found in self._trees.values():
+            found.sort(key=lambda tree: -len(tree.prefix))
+
+    def path_of(self, entry: FileEntry) -> bytes:
+        """Return where the host had the entry; its path in the volume where no host had it."""
+        for tree in self._trees.get(entry.volume, ()):
+            if is_under(entry.path, tree.prefix):
+                if tree.prefix == tree.mount_point:
+                    return entry.path
+                return (tree.mount_point + entry.path[len(tree.prefix) :]).rstrip(b"/") or b"/"
+        return entry.path
 
 
 class Namespace:
@@ -83,12 +111,12 @@ class Namespace:
         return (tree.mount_point + entry.path[len(tree.prefix) :]).rstrip(b"/") or b"/"
 
     def _tree_of(self, entry: FileEntry) -> Tree | None:
-        holding = [tree for tree in self.trees if tree.volume == entry.volume and _is_under(entry.path, tree.prefix)]
+        holding = [tree for tree in self.trees if tree.volume == entry.volume and is_under(entry.path, tree.prefix)]
         return max(holding, key=lambda tree: len(tree.prefix), default=None)
 
     def _plain(self, path: bytes) -> FileEntry | None:
         for tree in self.trees:
-            if _is_under(path, tree.mount_point):
+            if is_under(path, tree.mount_point):
                 inside = tree.prefix + path[len(tree.mount_point) :]
                 entry = self.inventory.at(tree.volume, inside.rstrip(b"/") or b"/")
                 if entry is not None:
@@ -96,5 +124,6 @@ class Namespace:
         return None
 
 
-def _is_under(path: bytes, directory: bytes) -> bool:
+def is_under(path: bytes, directory: bytes) -> bool:
+    """Return whether a path is a directory (``b""`` for the root) or lies in it."""
     return not directory or path == directory or path.startswith(directory + b"/")

@@ -20,9 +20,12 @@ class Records:
         fields = (*artifact.fields, *COMMON_FIELDS)
         self._allowed = frozenset((*_ROW_KEYS, *fields, *(f"{field}_bytes" for field in fields)))
 
-    def of(self, entry: FileEntry, rows: list[Row]) -> list[Row]:
-        """Return the rows as records. A key that is not declared is dropped: its worker read hostile bytes."""
-        source = text_fields("source", entry.path)
+    def of(self, entry: FileEntry, host_path: bytes, rows: list[Row]) -> list[Row]:
+        """Return the rows as records of the file at ``host_path``.
+
+        A key that is not declared is dropped: its worker read hostile bytes.
+        """
+        source = text_fields("source", host_path)
         return [self._record(entry, source, row) for row in rows]
 
     def _record(self, entry: FileEntry, source: Row, row: Row) -> Row:

@@ -5,14 +5,14 @@ the end the coverage of every artifact on every volume.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from volforensic.collection.coverage import CoverageCounts
 from volforensic.collection.definitions import Artifact
 from volforensic.collection.host import Host
 from volforensic.collection.matching import HostView, Matched, OddFile, Parse, match_source
-from volforensic.collection.namespace import Namespace
+from volforensic.collection.namespace import HostPaths, Namespace
 from volforensic.collection.parsing import Parsed, ParsingArguments, ParsingMessage, Rows, Stored
 from volforensic.collection.records import Records
 from volforensic.evidence.layout import VolumeFacts
@@ -30,9 +30,10 @@ _MOST_ROUNDS = 16
 
 
 class RecordBatch(NamedTuple):
-    """Records of one artifact, in their order."""
+    """Records of one artifact on one host (by its number), in their order."""
 
     artifact: str
+    host: int
     rows: list[Row]
 
 
@@ -50,6 +51,7 @@ class FileEnd(NamedTuple):
 
     artifact: str
     entry: FileEntry
+    path: bytes
     is_whole: bool
 
 
@@ -64,6 +66,7 @@ class Evidence(NamedTuple):
     inventory: Inventory
     hosts: Sequence[Host]
     volumes: dict[int, VolumeFacts]
+    paths: HostPaths
 
 
 def collect(
@@ -85,7 +88,7 @@ def collect(
                 break
             for event in _parsed(evidence, matched, records, counts):
                 if isinstance(event, RecordBatch):
-                    _note_followed(artifact, event.rows, evidence.hosts, followed)
+                    _note_followed(artifact, event, followed)
                 yield event
         yield from counts.coverage(artifact.name, list(evidence.volumes))
 
@@ -116,7 +119,7 @@ def _matched(
 ) -> Iterator[Matched]:
     """Yield what has not been matched yet: all in the first round, then what the records name that came of it."""
     for host_number, host in enumerate(evidence.hosts):
-        view = HostView(host, Namespace(evidence.inventory, host.trees))
+        view = HostView(host_number, host, Namespace(evidence.inventory, host.trees), evidence.paths)
         for source_number, source in enumerate(artifact.sources):
             patterns = source.paths or followed[source.follow or ""][host_number]
             new = [pattern for pattern in patterns if (host_number, source_number, pattern) not in seen]
@@ -124,28 +127,14 @@ def _matched(
             yield from match_source(artifact, source, new, view, taken)
 
 
-def _note_followed(
-    artifact: Artifact, rows: Iterable[Row], hosts: Sequence[Host], followed: dict[str, dict[int, list[str]]]
-) -> None:
+def _note_followed(artifact: Artifact, batch: RecordBatch, followed: dict[str, dict[int, list[str]]]) -> None:
     """Keep the values of list fields: globs that another artifact's source, or this one's, may follow."""
-    fields = [name for name, kind in artifact.fields.items() if kind == "list"]
-    for row in rows if fields else ():
-        for field in fields:
+    for field in (name for name, kind in artifact.fields.items() if kind == "list"):
+        patterns = followed[f"{artifact.name}.{field}"][batch.host]
+        for row in batch.rows:
             for pattern in row.get(field, ()):
-                host = _host_of(row, hosts)
-                patterns = followed[f"{artifact.name}.{field}"][host]
                 if isinstance(pattern, str) and pattern.startswith(("/", "~/")) and len(patterns) < _MOST_FOLLOWED:
                     patterns.append(pattern)
-
-
-def _host_of(row: Row, hosts: Sequence[Host]) -> int:
-    path = str(row["source"]).encode()
-    best, longest = 0, -1
-    for number, host in enumerate(hosts):
-        for tree in host.trees:
-            if tree.volume == row["volume"] and path.startswith(tree.prefix) and len(tree.prefix) > longest:
-                best, longest = number, len(tree.prefix)
-    return best
 
 
 def _parsed(
@@ -157,7 +146,7 @@ def _parsed(
             parses.append(match)
         elif isinstance(match, OddFile):
             counts.file(match.artifact, match.entry.volume)
-            yield RecordBatch(match.artifact, records.of(match.entry, [match.row()]))
+            yield RecordBatch(match.artifact, match.host, records.of(match.entry, match.path, [match.row()]))
         else:
             counts.lost(match.artifact or "", match.volume or 0, match.reason)
             yield match
@@ -199,7 +188,7 @@ class _FileInHand:
             fresh = message.rows[max(0, self._skip_rows - self._rows) :]
             self._rows += len(message.rows)
             counts.rows(parse.artifact, entry.volume, fresh)
-            yield RecordBatch(parse.artifact, records.of(entry, fresh))
+            yield RecordBatch(parse.artifact, parse.host, records.of(entry, parse.path, fresh))
         elif isinstance(message, (Parsed, LostItem)):
             yield from _end(parse, message, counts)
             self.__init__()  # type: ignore[misc]  # the next file begins at nothing
@@ -219,9 +208,9 @@ def _end(parse: Parse, message: Parsed | LostItem, counts: CoverageCounts) -> It
             inode=entry.inode,
             offset=offset,
             length=length,
-            **text_fields("source", entry.path),
+            **text_fields("source", parse.path),
         )
-    yield FileEnd(parse.artifact, entry, is_whole=isinstance(message, Parsed) and message.is_whole)
+    yield FileEnd(parse.artifact, entry, parse.path, is_whole=isinstance(message, Parsed) and message.is_whole)
 
 
 def _pieces(parses: list[Parse]) -> Iterator[list[Parse]]:

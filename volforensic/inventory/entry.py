@@ -44,12 +44,12 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """The last component of the path."""
         return self.path.rpartition(b"/")[2]
 
-    def row(self) -> Row:
-        """Return the entry as a row of files.jsonl.zst."""
+    def row(self, host_path: bytes) -> Row:
+        """Return the entry as a row of files.jsonl.zst; ``host_path`` is where the host had it."""
         known = self.has_inode
         row = {
             "volume": self.volume,
-            **text_fields("path", self.path),
+            **text_fields("path", host_path),
             "type": self.type,
             "mode": self.mode if known else None,
             "uid": self.uid if known else None,
@@ -68,6 +68,8 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
         }
         if self.link_target is not None:
             row.update(text_fields("link_target", self.link_target))
+        if host_path != self.path:
+            row.update(text_fields("volume_path", self.path))
         if self.tree:
             row["tree"] = self.tree
         return row

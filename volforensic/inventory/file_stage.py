@@ -26,9 +26,10 @@ _LIMITS = Limits(memory=GIBIBYTE, address_space=0, processor_seconds=900, item_s
 
 
 class ExaminedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file to examine: its entry, and whether its first bytes still decide."""
+    """A file to examine: its entry, its path on the host, and whether its first bytes still decide."""
 
     entry: FileEntry
+    path: bytes
     is_whole: bool
 
 
@@ -93,14 +94,14 @@ def examine_inventory(
 
     for file, message in work_on(pool, _batches(files), task_of):
         if isinstance(message, LostItem):
-            yield _problem(file.entry, f"the file could not be examined: {message.reason}")
+            yield _problem(file, f"the file could not be examined: {message.reason}")
         elif isinstance(message, ExaminationMessage):
             if message.examination is None:
                 yield file.entry
                 continue
             yield Examined(entry=file.entry, examination=message.examination)
             for reason in message.examination.problems:
-                yield _problem(file.entry, reason)
+                yield _problem(file, reason)
 
 
 def _batches(files: Iterator[tuple[FileEntry, bytes]]) -> Iterator[list[ExaminedFile]]:
@@ -109,7 +110,7 @@ def _batches(files: Iterator[tuple[FileEntry, bytes]]) -> Iterator[list[Examined
     for entry, host_path in files:
         if not entry.size:
             continue
-        batch.append(ExaminedFile(entry=entry, is_whole=is_examined_whole(entry, host_path)))
+        batch.append(ExaminedFile(entry=entry, path=host_path, is_whole=is_examined_whole(entry, host_path)))
         size += entry.size + _FILE_COST
         if len(batch) >= _FILES_PER_TASK or size >= _BYTES_PER_TASK:
             yield batch
@@ -155,7 +156,8 @@ def _head(place: Workplace, entry: FileEntry, filesystem: OpenFilesystem) -> byt
     return block.data[:_HEAD_SIZE] if block is not None and block.position == 0 else b""
 
 
-def _problem(entry: FileEntry, reason: str) -> Problem:
+def _problem(file: ExaminedFile, reason: str) -> Problem:
+    entry = file.entry
     return Problem(
-        stage="files", reason=reason, volume=entry.volume, inode=entry.inode, **text_fields("source", entry.path)
+        stage="files", reason=reason, volume=entry.volume, inode=entry.inode, **text_fields("source", file.path)
     )

@@ -4,7 +4,7 @@ Memory stays flat however many entries there are. The file is scratch: what last
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -71,14 +71,16 @@ class Inventory:
             "INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (entry.volume, entry.path, self._encoder.encode(row))
         )
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self, host_path: Callable[[FileEntry], bytes]) -> Iterator[Row]:
         """Yield every entry as a row of files.jsonl.zst, with what was noted about it, in the order of the walk."""
         statement = (
             "SELECT entry.data, note.data FROM entry LEFT JOIN note ON entry.allocated = 1"
-            " AND note.volume = entry.volume AND note.path = CAST(entry.parent || x'2f' || entry.name AS BLOB) ORDER BY entry.id"
+            " AND note.volume = entry.volume AND note.path = CAST(entry.parent || x'2f' || entry.name AS BLOB)"
+            " ORDER BY entry.id"
         )
         for data, noted in self._connection.execute(statement):
-            row = self._decoder.decode(data).row()
+            entry = self._decoder.decode(data)
+            row = entry.row(host_path(entry))
             if noted is not None:
                 extra: Row = msgspec.msgpack.decode(noted)
                 row["problems"] = [*row["problems"], *extra.pop("problems", ())]

@@ -95,7 +95,7 @@ def sudo_fields(message: str) -> Fields:
         return {"event": "sudo", "user": user, "command": rest.removeprefix("(command continued) ")}
     head, has_command, command = _split_command(rest)
     if not has_command and "TTY=" not in head:
-        return {"event": "message", "user": user}
+        return None
     reason, values = _sudo_values(head)
     fields: Row = {"event": "sudo_failed" if reason else "sudo", "user": user}
     fields.update({_SUDO_KEYS[key]: value for key, value in values.items() if _SUDO_KEYS[key]})

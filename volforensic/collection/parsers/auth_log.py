@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from volforensic.collection.content import Content
 from volforensic.collection.parsers.account_messages import ACCOUNT_READERS, pam_fields
 from volforensic.collection.parsers.sshd_messages import sshd_fields
-from volforensic.collection.parsers.syslog_lines import decoded, syslog_lines
+from volforensic.collection.parsers.syslog_lines import decoded, read_lines
 from volforensic.record import Row
 
 _SSHD = {"sshd", "sshd-session", "sshd-auth"}
@@ -22,7 +22,7 @@ _ABOUT_THE_EVENT = (
 )
 
 
-def auth_log(content: Content) -> Iterator[Row]:
+def entries(content: Content) -> Iterator[Row]:
     """Yield a row for each line: who logged in, failed, became another user, or changed an account.
 
     ``repeated`` is how often the event of the line happened, where syslogd folded repetitions: rsyslog's ``message
@@ -30,7 +30,7 @@ def auth_log(content: Content) -> Iterator[Row]:
     before, whose fields are taken.
     """
     before: Row = {}
-    for row, message in syslog_lines(content):
+    for row, message in read_lines(content):
         if message is None:
             yield decoded(row)
             continue

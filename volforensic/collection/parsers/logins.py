@@ -48,7 +48,7 @@ _DESCRIPTIONS = {
 }
 
 
-def logins(content: Content) -> Iterator[Row]:
+def utmp(content: Content) -> Iterator[Row]:
     """Yield a row for each record of a utmp file; the record's size and byte order are those that fit best.
 
     Bytes that are no record become ``unparsed`` rows of at most a record's size; reading goes on at the next place

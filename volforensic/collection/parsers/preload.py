@@ -12,7 +12,7 @@ _NAME = re.compile(rb"[^\s:\0]+")
 _PATH_LIMIT = 4096
 
 
-def preload(content: Content) -> Iterator[Row]:
+def libraries(content: Content) -> Iterator[Row]:
     """Yield a row for each library: they stand between blanks and colons, ``#`` begins a comment (glibc's rtld.c)."""
     data = _COMMENT.sub(lambda comment: bytes(len(comment[0])).replace(b"\0", b" "), content.whole())
     for name in _NAME.finditer(data):

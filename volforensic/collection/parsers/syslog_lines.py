@@ -38,7 +38,7 @@ _NUL_THEN_LINE = re.compile(
 )
 
 
-def syslog_lines(content: Content) -> Iterator[tuple[Row, str | None]]:
+def read_lines(content: Content) -> Iterator[tuple[Row, str | None]]:
     """Yield each line as (row, message), both one character a byte; the message of a line not understood is None.
 
     A row has position, timestamp (microseconds since 1970 UTC or None), timestamp_desc, year_inferred, time_basis,
