@@ -195,6 +195,7 @@ class Case:
         """Let go of the lock and the log; may be called again."""
         if self._lock is not None:
             self.custody.close()
+            fcntl.flock(self._lock, fcntl.LOCK_UN)  # closing is not enough where a child process has a copy
             os.close(self._lock)
             self._lock = None
 
