@@ -19,9 +19,12 @@ Folders = Annotated[
 ]
 
 
-@application.command("list", epilog="Example: volforensic artifacts list")
+@application.command("list")
 def list_definitions(output: Format = "table", artifacts: Folders = None) -> None:
-    """List the artifacts: their names, how many rules they have, what they are."""
+    """List the artifacts: their names, how many rules they have, what they are.
+
+    Example: volforensic artifacts list
+    """
     from volforensic.collection.loader import load_definitions  # noqa: PLC0415 - keeps --help fast
 
     definitions = load_definitions(artifacts or [])
@@ -34,13 +37,16 @@ def list_definitions(output: Format = "table", artifacts: Folders = None) -> Non
         _print(f"{artifact.name:<{width}}  {len(artifact.detect):>3} rules  {artifact.doc.strip().splitlines()[0]}")
 
 
-@application.command("show", epilog="Example: volforensic artifacts show cron")
+@application.command("show")
 def show_definition(
     name: Annotated[str, typer.Argument(help="The artifact's name, as 'artifacts list' prints it.")],
     output: Format = "table",
     artifacts: Folders = None,
 ) -> None:
-    """Show one artifact: where it lies, its fields, its rules."""
+    """Show one artifact: where it lies, its fields, its rules.
+
+    Example: volforensic artifacts show cron
+    """
     from volforensic.collection.loader import load_definitions  # noqa: PLC0415 - keeps --help fast
     from volforensic.errors import UsageError  # noqa: PLC0415 - same
 
@@ -55,7 +61,7 @@ def show_definition(
         _print(line)
 
 
-@application.command("check", epilog="Example: volforensic artifacts check my-artifacts/")
+@application.command("check")
 def check_folder(
     directory: Annotated[
         Path | None, typer.Argument(help="A folder of definitions; without it, the built-in ones.")
@@ -65,6 +71,8 @@ def check_folder(
     """Check definitions: their shape, and that their examples give the records and findings they say.
 
     Prints each fault and warning on a line of its own; ends with status 2 where there is a fault.
+
+    Example: volforensic artifacts check my-artifacts/
     """
     from volforensic.detection.definition_check import check_definitions  # noqa: PLC0415 - keeps --help fast
 

@@ -1,6 +1,6 @@
 """Who the imaged hosts are: their roots, what they mounted where, their zone and homes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import resources
 
 import msgspec
@@ -67,6 +67,17 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
                 for tree in self.trees
             ],
         }
+
+
+def mounted_places(hosts: Sequence[Host]) -> dict[int, list[str]]:
+    """Return where each volume's trees were mounted, by the volume's index."""
+    places: dict[int, list[str]] = {}
+    for tree in (tree for host in hosts for tree in host.trees):
+        mount_point = text(tree.mount_point or b"/")
+        places.setdefault(tree.volume, []).append(
+            f"{text(tree.prefix)} on {mount_point}" if tree.prefix else mount_point
+        )
+    return places
 
 
 class HostArguments(msgspec.Struct, frozen=True, kw_only=True):

@@ -134,7 +134,7 @@ def _established(history: History) -> set[tuple[str, str]]:
 def _guessed(history: History, logins: list[Login]) -> Iterator[Login]:
     """Yield the logins before which, within a day, the failures were too many and too varied for slips of the hand."""
     order = deque(sorted(range(len(history.times)), key=history.times.__getitem__))
-    invalid = {history.users[name] for name in history.invalid_users if name in history.users}
+    invalid = {number for number in history.users.values() if history.invalid >> number & 1}
     window: deque[int] = deque()
     for login in logins:
         if login.microseconds is None:

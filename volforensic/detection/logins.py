@@ -9,7 +9,7 @@ from volforensic.detection.times import microseconds
 from volforensic.record import Row
 
 ADDRESSES_LIMIT = 100_000
-"""Addresses that are followed, about 100 MB of them at most; a busy server meets some ten thousand in a year."""
+"""Addresses that are followed, at some 1.5 KB each; a busy server meets ten thousands in a year."""
 USERS_LIMIT = 500
 """User names kept for one address; the guesses beyond still count."""
 LOGINS_LIMIT = 1_000
@@ -43,10 +43,10 @@ class History:
     """The guesses and logins of one address; the three arrays go together, in the log's order.
 
     ``times`` are microseconds since 1970, ``weights`` how many guesses a record stands for, ``who`` the numbers that
-    ``users`` gives to names.
+    ``users`` gives to names; ``invalid`` has the bit of each number whose user does not exist.
     """
 
-    __slots__ = ("first", "guesses", "invalid_users", "last", "logins", "times", "users", "weights", "who")
+    __slots__ = ("first", "guesses", "invalid", "last", "logins", "times", "users", "weights", "who")
 
     def __init__(self) -> None:
         """Start with nothing seen."""
@@ -54,7 +54,7 @@ class History:
         self.weights = array("I")
         self.who = array("H")
         self.users: dict[str, int] = {}
-        self.invalid_users: set[str] = set()
+        self.invalid = 0
         self.guesses = 0
         self.first: tuple[int, str, str] | None = None
         self.last: tuple[int, str, str] | None = None
@@ -142,11 +142,11 @@ class Tally:
             number = len(history.users)
             if number < USERS_LIMIT:
                 history.users[name] = number
-        if invalid and len(history.invalid_users) < USERS_LIMIT:
-            history.invalid_users.add(name)
+        if invalid:
+            history.invalid |= 1 << number
         stamp = row.get("timestamp")
-        moment = microseconds(stamp)
-        if moment is None or not weight or self.timed >= TIMED_LIMIT:
+        moment = microseconds(stamp) if weight else None
+        if moment is None or self.timed >= TIMED_LIMIT:
             return
         self.timed += 1
         history.times.append(moment)

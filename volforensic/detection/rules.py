@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from volforensic.collection.definitions import COMMON_FIELDS, Artifact, FieldType, Rule
-from volforensic.detection.where import Predicate, compile_where
+from volforensic.detection.where import Predicate, compile_where, required_texts
 from volforensic.errors import DefinitionError
 from volforensic.record import RECORD_KEYS, Finding, Problem, Row, finding_id
 
@@ -23,14 +23,6 @@ MAIN_TEXTS = ("raw", "command", "library", "options", "key", "value", "link_targ
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _INTEGER_KEYS = frozenset({"volume", "inode", "position"})
-
-
-class CompiledRule(NamedTuple):
-    """A rule ready to run: its predicate and its statement's text between and around the fields."""
-
-    rule: Rule
-    holds: Predicate
-    statement: Callable[[Row], str]
 
 
 class Merged:
@@ -62,6 +54,31 @@ class Merged:
         if isinstance(moment, str):
             self.first_seen = min(moment, self.first_seen or moment)
             self.last_seen = max(moment, self.last_seen or moment)
+
+
+class CompiledRule:
+    """A rule ready to run, and what it has found so far: the merged records of each statement."""
+
+    __slots__ = ("beyond", "groups", "holds", "rule", "statement")
+
+    def __init__(self, rule: Rule, holds: Predicate, statement: Callable[[Row], str]) -> None:
+        """Start with nothing found."""
+        self.rule = rule
+        self.holds = holds
+        self.statement = statement
+        self.groups: dict[str, Merged] = {}
+        self.beyond = 0
+
+    def note(self, row: Row) -> None:
+        """Count a record that the rule holds for, with those that give the same statement."""
+        words = self.statement(row)
+        merged = self.groups.get(words)
+        if merged is None:
+            if len(self.groups) >= FINDINGS_LIMIT:
+                self.beyond += 1
+                return
+            merged = self.groups[words] = Merged()
+        merged.add(row)
 
 
 def compile_rules(artifact: Artifact) -> list[CompiledRule]:
@@ -97,26 +114,33 @@ def record_fields(artifact: Artifact) -> dict[str, FieldType]:
 def apply_rules(artifact: Artifact, rows: Iterable[Row]) -> Iterator[Finding | Problem]:
     """Yield the findings of one artifact's rules over its records, which are read once and to the end."""
     compiled = compile_rules(artifact)
-    groups: list[dict[str, Merged]] = [{} for _ in compiled]
-    beyond = [0] * len(compiled)
-    tests = [(number, rule.holds, rule.statement, groups[number]) for number, rule in enumerate(compiled)]
+    field = _deciding_field(artifact)
+    deciding = [required_texts(rule.rule.where, field) for rule in compiled]
+    free = tuple(rule for rule, texts in zip(compiled, deciding, strict=True) if texts is None)
+    chosen = {
+        text: tuple(rule for rule, texts in zip(compiled, deciding, strict=True) if texts is None or text in texts)
+        for text in frozenset().union(*(texts for texts in deciding if texts is not None))
+    }
     for row in rows:
-        for number, holds, statement, group in tests:
-            if not holds(row):
-                continue
-            words = statement(row)
-            merged = group.get(words)
-            if merged is None:
-                if len(group) >= FINDINGS_LIMIT:
-                    beyond[number] += 1
-                    continue
-                merged = group[words] = Merged()
-            merged.add(row)
-    for number, rule in enumerate(compiled):
-        for words, merged in groups[number].items():
+        value = row.get(field)
+        for rule in chosen.get(value.lower(), free) if isinstance(value, str) else free:
+            if rule.holds(row):
+                rule.note(row)
+    for rule in compiled:
+        for words, merged in rule.groups.items():
             yield _finding(artifact.name, rule.rule, words, merged)
-        if beyond[number]:
-            yield limit_problem(rule.rule.name, beyond[number], artifact.name)
+        if rule.beyond:
+            yield limit_problem(rule.rule.name, rule.beyond, artifact.name)
+
+
+def _deciding_field(artifact: Artifact) -> str:
+    """Return the text field that most rules want one exact value of: what it holds tells which rules to try."""
+    fields = [name for name, kind in artifact.fields.items() if kind == "string"]
+    return max(
+        fields,
+        key=lambda field: sum(required_texts(rule.where, field) is not None for rule in artifact.detect),
+        default="",
+    )
 
 
 def limit_problem(rule: str, beyond: int, artifact: str | None = None) -> Problem:

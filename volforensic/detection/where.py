@@ -17,6 +17,7 @@ from volforensic.record import Row
 
 Predicate: TypeAlias = Callable[[Row], bool]
 
+_WILDCARD = re.compile(r"[*?\\]")
 _POSITIONS = frozenset({"contains", "startswith", "endswith"})
 _COMPARISONS = frozenset({"gt", "gte", "lt", "lte"})
 _KINDS = _POSITIONS | _COMPARISONS | {"re", "cidr", "exists"}
@@ -40,6 +41,18 @@ def compile_where(where: Mapping[str, Any] | Sequence[Mapping[str, Any]], fields
     if len(predicates) == 1:
         return predicates[0]
     return lambda row: any(predicate(row) for predicate in predicates)
+
+
+def required_texts(where: Mapping[str, Any] | Sequence[Mapping[str, Any]], field: str) -> frozenset[str] | None:
+    """Return the texts, in small letters, of which ``field`` must be one where ``where`` holds; None if it need not."""
+    required: set[str] = set()
+    for alternative in [where] if isinstance(where, Mapping) else where:
+        value = alternative.get(field)
+        for one in value if isinstance(value, list) else [value]:
+            if not isinstance(one, str) or _WILDCARD.search(one):
+                return None
+            required.add(one.lower())
+    return frozenset(required)
 
 
 def _all_of(entries: Mapping[str, Any], fields: Mapping[str, str]) -> Predicate:
