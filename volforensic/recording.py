@@ -11,7 +11,7 @@ from volforensic.case.evidence_folder import EvidenceFolder
 from volforensic.case.extraction import Extraction
 from volforensic.case.streams import RowWriter
 from volforensic.collection.stage import CollectionEvent, FileEnd, RecordBatch, StoredBytes
-from volforensic.record import Coverage, Problem, Row, text_fields
+from volforensic.record import Coverage, Finding, Problem, Row, text_fields
 
 
 class Recorder:
@@ -87,9 +87,19 @@ class Recorder:
         self._extracted.write([row])
 
 
-def problem_rows(problems: Iterable[Problem]) -> Iterator[Row]:
-    """Yield problems as rows of problems.jsonl."""
-    for problem in problems:
-        row: Row = msgspec.to_builtins(problem)
-        row["lost"] = problem.lost  # the default is left out of messages, not of the case
-        yield row
+def write_results(
+    folder: EvidenceFolder,
+    identity: Row,
+    findings: Iterable[Finding],
+    problems: Iterable[Problem],
+    coverage: Row,
+) -> None:
+    """Write what the stages came to, and finish the item: findings, problems, coverage and its identity."""
+    with folder.rows("findings", compressed=False) as writer:
+        writer.write(findings)
+    with folder.rows("problems", compressed=False) as writer:
+        # The default is left out of messages, not of the case.
+        writer.write({**msgspec.to_builtins(problem), "lost": problem.lost} for problem in problems)
+    folder.write_json("coverage", coverage)
+    folder.write_json("evidence", identity)
+    folder.finish()

@@ -10,7 +10,7 @@ from volforensic.case.evidence_folder import EvidenceFolder
 from volforensic.case.evidence_folder import evidence_id as new_evidence_id
 from volforensic.case.folder import Case
 from volforensic.collection.definitions import Artifact, Definition
-from volforensic.collection.host import Host, find_hosts
+from volforensic.collection.host import Host, find_hosts, mounted_places
 from volforensic.collection.namespace import HostPaths
 from volforensic.collection.stage import Evidence, FileEnd, collect
 from volforensic.detection.engine import detect
@@ -22,8 +22,8 @@ from volforensic.inventory.file_stage import Examined, examine_inventory
 from volforensic.inventory.rule_files import YaraRules
 from volforensic.inventory.stage import walk_volumes
 from volforensic.inventory.store import Inventory
-from volforensic.record import SEVERITIES, Coverage, Finding, Problem
-from volforensic.recording import Recorder, problem_rows
+from volforensic.record import SEVERITIES, Coverage, Finding, Problem, text
+from volforensic.recording import Recorder, write_results
 from volforensic.sandbox.confinement import probe
 from volforensic.sandbox.pool import Failure, Pool, Task
 
@@ -73,7 +73,7 @@ class Outcome(NamedTuple):
     findings: dict[str, int]
 
 
-def triage(case: Case, path: Path, options: TriageOptions, voice: Voice) -> Outcome:
+def triage_source(case: Case, path: Path, options: TriageOptions, voice: Voice) -> Outcome:
     """Read one raw image or block device and leave its evidence item in the case.
 
     Raises:
@@ -92,9 +92,8 @@ def triage(case: Case, path: Path, options: TriageOptions, voice: Voice) -> Outc
 
 def preloaded_modules(artifacts: Sequence[Artifact]) -> list[str]:
     """Return the modules that workers need: a locked-in worker can load none."""
-    parsers = {
-        source.parser.partition(".")[0] for artifact in artifacts for source in artifact.sources if source.parser
-    }
+    sources = [source for artifact in artifacts for source in artifact.sources]
+    parsers = {source.parser.partition(".")[0] for source in sources if source.parser}
     return [
         "volforensic.evidence.layout",
         "volforensic.evidence.tsk",
@@ -145,7 +144,8 @@ class _Item:
         self.findings: list[Finding] = []
 
     def run(self, before: Digest) -> Outcome:
-        self._note(*before.problems, *_protection_problems())
+        lacking = [Problem(stage="sandbox", reason=sentence, lost=False) for sentence in probe().missing()]
+        self._note(*before.problems, *lacking)
         layout = self._read_layout()
         with Inventory(self.folder.scratch() / "inventory.sqlite") as inventory:
             subvolumes = self._walk(inventory, layout)
@@ -205,7 +205,7 @@ class _Item:
                 continue
             inventory.add(batch)
             subvolumes += [entry for entry in batch if entry.tree >= _SUBVOLUME_ROOT and _is_subvolume_root(entry)]
-            self.voice.advance(len(batch), _shown(batch[-1]) if batch else "")
+            self.voice.advance(len(batch), text(batch[-1].path) if batch else "")
         inventory.index()
         self.voice.end_stage(f"{len(inventory)} entries")
         return subvolumes
@@ -222,7 +222,8 @@ class _Item:
     def _collect(self, evidence: Evidence, layout: Layout) -> None:
         artifacts = self.options.artifacts
         doubtful = {problem.volume for problem in self.problems if problem.stage == "inventory" and problem.lost}
-        self.voice.stage("collect", None, "files")
+        self.voice.stage("collect", len(artifacts), "artifacts")
+        ended: set[str] = set()
         with Recorder(self.folder, (artifact.name for artifact in artifacts)) as recorder:
             events = collect(evidence, artifacts, frozenset(number for number in doubtful if number is not None))
             for event in recorder.take(events):
@@ -230,8 +231,10 @@ class _Item:
                     self._note(event)
                 elif isinstance(event, Coverage):
                     self.coverage.append(event)
+                    self.voice.advance(int(event.artifact not in ended), event.artifact)
+                    ended.add(event.artifact)
                 elif isinstance(event, FileEnd):
-                    self.voice.advance(1, _shown(event.entry))
+                    self.voice.advance(0, text(event.path))
         unread = [volume.index for volume in layout.volumes if volume.filesystem and not volume.is_readable]
         for artifact in artifacts:
             self.coverage += [
@@ -240,7 +243,7 @@ class _Item:
         self.voice.end_stage(f"{sum(item.records for item in self.coverage)} records")
 
     def _examine(self, evidence: Evidence) -> None:
-        self.voice.stage("files", None, "files")
+        self.voice.stage("files", evidence.inventory.count_files(), "files")
         examined = 0
         for result in examine_inventory(
             self.pool,
@@ -254,9 +257,9 @@ class _Item:
             elif isinstance(result, Examined):
                 examined += 1
                 evidence.inventory.note(result.entry, result.examination.row())
-                self.voice.advance(1, _shown(result.entry))
+                self.voice.advance(1, text(result.entry.path))
             else:
-                self.voice.advance(1, _shown(result))
+                self.voice.advance(1, text(result.path))
         self.voice.end_stage(f"{examined} hashed, typed and scanned")
 
     def _write_files(self, evidence: Evidence) -> None:
@@ -296,48 +299,21 @@ class _Item:
         return not lacking and not any(problem.lost for problem in self.problems)
 
     def _write_results(self, layout: Layout, hosts: list[Host], before: Digest, after: Digest) -> None:
-        folder = self.folder
-        with folder.rows("findings", compressed=False) as writer:
-            writer.write(self.findings)
-        with folder.rows("problems", compressed=False) as writer:
-            writer.write(problem_rows(self.problems))
-        folder.write_json("coverage", {"artifacts": self.coverage, "complete": self._is_complete()})
-        folder.write_json(
-            "evidence",
-            {
-                "id": folder.id,
-                "source": self.source.path.name,
-                "kind": self.source.kind,
-                "size": self.source.pin.size,
-                "sha256_before": before.sha256,
-                "sha256_after": after.sha256,
-                "layout": layout.described(hosts_trees(hosts)),
-                "host": hosts[0].described() if hosts else {},
-                "hosts": [host.described() for host in hosts],
-            },
-        )
-        folder.finish()
-
-
-def hosts_trees(hosts: Sequence[Host]) -> dict[int, list[str]]:
-    """Return where each volume's trees were mounted, by the volume's index."""
-    mounted: dict[int, list[str]] = {}
-    for host in hosts:
-        for tree in host.trees:
-            place = (tree.mount_point or b"/").decode("utf-8", "backslashreplace")
-            prefix = tree.prefix.decode("utf-8", "backslashreplace")
-            mounted.setdefault(tree.volume, []).append(f"{prefix} on {place}" if prefix else place)
-    return mounted
+        described = [host.described() for host in hosts]
+        identity = {
+            "id": self.folder.id,
+            "source": self.source.path.name,
+            "kind": self.source.kind,
+            "size": self.source.pin.size,
+            "sha256_before": before.sha256,
+            "sha256_after": after.sha256,
+            "layout": layout.described(mounted_places(hosts)),
+            "host": described[0] if described else {},
+            "hosts": described,
+        }
+        coverage = {"artifacts": self.coverage, "complete": self._is_complete()}
+        write_results(self.folder, identity, self.findings, self.problems, coverage)
 
 
 def _is_subvolume_root(entry: FileEntry) -> bool:
     return entry.inode == _SUBVOLUME_ROOT and entry.type == "directory"
-
-
-def _shown(entry: FileEntry) -> str:
-    return entry.path.decode("utf-8", "backslashreplace")
-
-
-def _protection_problems() -> Iterator[Problem]:
-    for sentence in probe().missing():
-        yield Problem(stage="sandbox", reason=sentence, lost=False)

@@ -17,7 +17,7 @@ from volforensic.inventory.rule_files import load_yara_rules
 from volforensic.record import SEVERITIES
 from volforensic.reporting import REPORT_PATH, write_report
 from volforensic.sandbox.confinement import probe
-from volforensic.triage import Outcome, TriageOptions, triage
+from volforensic.triage import Outcome, TriageOptions, triage_source
 
 _LIBRARIES = ("dissect.btrfs", "dissect.xfs", "msgspec", "pytsk3", "python-magic", "yara-x")
 
@@ -65,7 +65,7 @@ def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[
         failures: list[VolforensicError] = []
         for path in request.sources:
             try:
-                outcomes.append(triage(case, path, options, terminal))
+                outcomes.append(triage_source(case, path, options, terminal))
             except VolforensicError as error:
                 failures.append(error)
                 if len(request.sources) > 1:
