@@ -137,5 +137,5 @@ def _names(
         return [], naming.binary_indicators(data) if suspicious or b"stratum" in data else []
     readable = family in signatures.TEXT_FAMILIES or suspicious
     if family == "script" or (readable and size <= naming.TEXT_LIMIT):
-        return naming.references(data), naming.indicators(data)
+        return naming.references(data), naming.text_indicators(data)
     return [], []

@@ -102,7 +102,7 @@ def _started_after_change(data: bytes) -> Iterator[bytes]:
             yield directory + b"/" + match[2]
 
 
-def indicators(data: bytes) -> list[str]:
+def text_indicators(data: bytes) -> list[str]:
     """Return what a script, a configuration or a text says of mining and downloads.
 
     ``pool:`` and an address as it stands there, ``wallet:`` and a Monero address whose checksum is right, ``url:`` and
@@ -113,7 +113,7 @@ def indicators(data: bytes) -> list[str]:
 
 
 def binary_indicators(data: bytes) -> list[str]:
-    """Return the pools and wallets in a program's bytes, as ``indicators`` writes them."""
+    """Return the pools and wallets in a program's bytes, as ``text_indicators`` writes them."""
     data = data[:BINARY_LIMIT]
     return _pools(data, _named_pools) + _wallets(data)
 

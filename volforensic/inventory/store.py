@@ -87,6 +87,10 @@ class Inventory:
                 row.update(extra)
             yield row
 
+    def count_files(self) -> int:
+        """Return the number of allocated regular files."""
+        return int(self._connection.execute("SELECT COUNT(*) FROM entry WHERE is_file = 1").fetchone()[0])
+
     def __len__(self) -> int:
         """Return the number of entries."""
         return int(self._connection.execute("SELECT COUNT(*) FROM entry").fetchone()[0])
