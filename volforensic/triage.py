@@ -1,6 +1,6 @@
 """Triage: the stages in order for one evidence item. Who reads this file has read the tool."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
