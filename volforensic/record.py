@@ -8,7 +8,8 @@ nothing is lost and every row is valid JSON.
 import base64
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import date
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -35,8 +36,9 @@ RECORD_KEYS = (
 )
 """Keys that every record has before its artifact's own fields; no artifact may name a field so."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_MICROSECONDS = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
+_DAY = 86_400
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_FIRST_DAY, _LAST_DAY = date.min.toordinal() - _EPOCH_ORDINAL, date.max.toordinal() - _EPOCH_ORDINAL
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,10 +124,11 @@ def original_bytes(row: Row, name: str) -> bytes:
 
 def timestamp_text(microseconds: int | None) -> str | None:
     """Write microseconds since 1970 as ISO 8601 UTC; None for no time and for times outside the years 1 to 9999."""
-    if microseconds is None or not -62_135_596_800_000_000 <= microseconds <= _LATEST_MICROSECONDS:
+    if microseconds is None:
         return None
-    moment = _EPOCH + timedelta(microseconds=microseconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06}Z".rjust(27, "0")
+    seconds, fraction = divmod(microseconds, 1_000_000)
+    whole = _second_text(seconds)
+    return None if whole is None else f"{whole}.{fraction:06}Z"
 
 
 def nanosecond_text(nanoseconds: int | None) -> str | None:
@@ -133,8 +136,25 @@ def nanosecond_text(nanoseconds: int | None) -> str | None:
     if nanoseconds is None:
         return None
     seconds, fraction = divmod(nanoseconds, 1_000_000_000)
-    whole = timestamp_text(seconds * 1_000_000)
-    return None if whole is None else f"{whole[:19]}.{fraction:09}Z"
+    whole = _second_text(seconds)
+    return None if whole is None else f"{whole}.{fraction:09}Z"
+
+
+def _second_text(seconds: int) -> str | None:
+    day, second = divmod(seconds, _DAY)
+    day_text = _date_text(day)
+    if day_text is None:
+        return None
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    return f"{day_text}T{hour:02}:{minute:02}:{second:02}"
+
+
+@lru_cache(maxsize=4096)  # millions of records share a few days
+def _date_text(day: int) -> str | None:
+    if not _FIRST_DAY <= day <= _LAST_DAY:
+        return None
+    return date.fromordinal(_EPOCH_ORDINAL + day).isoformat()
 
 
 def finding_id(rule: str, parts: Iterable[str]) -> str:

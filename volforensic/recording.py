@@ -13,6 +13,21 @@ from volforensic.case.streams import RowWriter
 from volforensic.collection.stage import CollectionEvent, FileEnd, RecordBatch, StoredBytes
 from volforensic.record import Coverage, Finding, Problem, Row, text_fields
 
+MOST_PROBLEMS = 20_000
+"""Problems of one item that are listed; how many there are is the adversary's choice."""
+_LONGEST_REASON = 2000
+
+
+def bounded(problem: Problem, listed: int) -> Problem | None:
+    """Return the problem as it is listed behind ``listed`` others: its reason cut, None where the list is full."""
+    if listed > MOST_PROBLEMS:
+        return None
+    if listed == MOST_PROBLEMS:
+        return Problem(stage=problem.stage, reason=f"more than {MOST_PROBLEMS} problems: no more are listed")
+    if len(problem.reason) > _LONGEST_REASON:
+        return msgspec.structs.replace(problem, reason=f"{problem.reason[:_LONGEST_REASON]}…")
+    return problem
+
 
 class Recorder:
     """Holds the streams that are open. Artifacts come one after the other; each gets its file, even an empty one."""
@@ -50,7 +65,7 @@ class Recorder:
         """Write records and stored bytes; yield the rest, and the end of each file."""
         for event in events:
             if isinstance(event, RecordBatch):
-                self._stream(event.artifact).write(event.rows)
+                self._stream(event.artifact).write_lines(event.batch.lines, len(event.batch.rows))
             elif isinstance(event, StoredBytes):
                 self._extraction = self._extraction or Extraction(self._folder)
                 self._extraction.write_at(event.position, event.data)
@@ -74,7 +89,8 @@ class Recorder:
             extraction = Extraction(self._folder)  # an empty file is a file too
         if extraction is None or self._extracted is None:
             return
-        kept = extraction.end(end.entry.size)
+        # What a broken read or a vast hole left out at the end is not there: NUL bytes would say that it was read.
+        kept = extraction.end(end.entry.size if end.is_whole else None)
         row: Row = {
             "sha256": kept.sha256,
             "size": kept.size,

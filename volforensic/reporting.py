@@ -8,6 +8,7 @@ from volforensic.case.evidence_folder import EvidenceFolder
 from volforensic.case.folder import Case
 from volforensic.record import Row
 from volforensic.report.html import render_html
+from volforensic.report.logins import FIELDS_USED
 from volforensic.report.model import Act, CaseFacts, Custody, EvidenceView, build_report, render_json
 
 REPORT_PATH = "report.html"
@@ -58,7 +59,7 @@ def _view(folder: EvidenceFolder) -> EvidenceView:
 
     def records(artifact: str) -> Iterator[Row]:
         name = f"records/{artifact}"
-        return folder.read(name) if name in known else iter(())
+        return folder.read(name, FIELDS_USED.get(artifact, ())) if name in known else iter(())
 
     return EvidenceView(
         identity=folder.read_json("evidence"),

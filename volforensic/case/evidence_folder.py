@@ -115,6 +115,12 @@ class EvidenceFolder:
         self._case.finish_evidence(self.id, self._digests, self._largest)
         self._begun = False
 
+    def discard(self) -> None:
+        """Give the item up: nothing of this run's work on it stays."""
+        remove_folder(self._case.path / SCRATCH / self.id)
+        remove_folder(self._case.path / PARTIAL / self.id)
+        self._begun = False
+
     def rows(self, name: str, *, compressed: bool = True, clobber: bool = False) -> RowWriter:
         """Return a writer of rows for ``<name>.jsonl.zst``, or ``<name>.jsonl``."""
         file_name = name + (COMPRESSED_SUFFIX if compressed else PLAIN_SUFFIX)
@@ -126,10 +132,10 @@ class EvidenceFolder:
         pending.write(canonical_json(value))
         self._publish(pending)
 
-    def read(self, name: str) -> Iterator[Row]:
-        """Yield the rows of a stream, compressed or not; ``HostError`` where there is none."""
+    def read(self, name: str, keys: Collection[str] = ()) -> Iterator[Row]:
+        """Yield the rows of a stream, compressed or not, with these keys or all; ``HostError`` where there is none."""
         suffix = PLAIN_SUFFIX if (self.path / f"{name}{PLAIN_SUFFIX}").exists() else COMPRESSED_SUFFIX
-        return read_rows(self._case.path, f"{self._folder}/{checked_name(name + suffix)}")
+        return read_rows(self._case.path, f"{self._folder}/{checked_name(name + suffix)}", keys)
 
     def read_json(self, name: str) -> Any:
         """Return the value of ``<name>.json``."""

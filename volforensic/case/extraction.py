@@ -28,9 +28,9 @@ class Extraction:
         self._writer.write(data[max(0, self._position - position) :])
         self._position = max(self._position, position + len(data))
 
-    def end(self, size: int) -> Extracted:
-        """Fill the hole at the end of a file of ``size`` bytes and keep the file."""
-        self._fill(size)
+    def end(self, size: int | None) -> Extracted:
+        """Keep the file; the hole at the end of one of ``size`` bytes is filled. None: keep what came, no more."""
+        self._fill(size or 0)
         self._writer.__exit__(None, None, None)
         return Extracted(self._writer.sha256, self._writer.size)
 

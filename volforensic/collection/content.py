@@ -16,6 +16,8 @@ CONFIGURATION_LIMIT = 1 << 20
 """Bytes of a configuration file that are read; a larger one is cut and said."""
 LINE_LIMIT = 64 << 10
 """Bytes kept of one line."""
+MOST_LOSSES = 200
+"""Losses of one file that are told one by one."""
 
 
 class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +51,7 @@ class Content:
         """Hold the file's facts and the way to its bytes."""
         self.source = source
         self.losses: list[Loss] = []
+        self._known_losses: set[Loss] = set()
         self._chunks = chunks
 
     @classmethod
@@ -62,9 +65,15 @@ class Content:
         return cls(source or SourceFile(size=len(data)), chunks)
 
     def lose(self, loss: Loss) -> None:
-        """Note a loss once, also where the bytes are read twice."""
-        if loss not in self.losses:
+        """Note a loss once, also where the bytes are read twice; of very many only the first are told one by one."""
+        if loss in self._known_losses:
+            return
+        if len(self.losses) < MOST_LOSSES:
+            self._known_losses.add(loss)
             self.losses.append(loss)
+        elif len(self.losses) == MOST_LOSSES:
+            reason = f"more than {MOST_LOSSES} places were lost: those behind this one are not listed"
+            self.losses.append(Loss(loss.offset, loss.length, reason))
 
     def chunks(self) -> Iterator[Block]:
         """Yield the allocated ranges of the file in rising order."""
@@ -79,16 +88,12 @@ class Content:
         """Return the file's bytes up to ``limit``; holes inside read as NUL bytes, the rest is a loss."""
         buffer = bytearray()
         for chunk in self.chunks():
-            if chunk.position >= limit:
-                self.lose(
-                    Loss(limit, chunk.position + len(chunk.data) - limit, f"only the first {limit} bytes are read")
-                )
-                break
-            buffer.extend(bytes(chunk.position - len(buffer)))
-            buffer.extend(chunk.data[: limit - chunk.position])
-            if chunk.position + len(chunk.data) > limit:
-                excess = chunk.position + len(chunk.data) - limit
-                self.lose(Loss(limit, excess, f"only the first {limit} bytes are read"))
+            if chunk.position < limit:
+                buffer.extend(bytes(max(0, chunk.position - len(buffer))))
+                buffer.extend(chunk.data[len(buffer) - chunk.position :][: limit - len(buffer)])
+            end = chunk.position + len(chunk.data)
+            if end > limit:
+                self.lose(Loss(limit, max(end, self.source.size) - limit, f"only the first {limit} bytes are read"))
                 break
         return bytes(buffer)
 
@@ -97,23 +102,35 @@ class Content:
 
         A longer line is cut: its head is kept as a line of its own and the rest is a loss. A hole ends a line.
         """
-        rest = Block(0, b"")
+        unfinished = _UnfinishedLine()
         for chunk in self.chunks():
-            if chunk.position == rest.position + len(rest.data):
-                current = Block(rest.position, rest.data + chunk.data) if rest.data else chunk
-            else:
-                if rest.data:
-                    yield from self._within_limit(rest)
-                current = chunk
-            end = current.data.rfind(b"\n") + 1
-            if not end and len(current.data) < 2 * BLOCK_SIZE:
-                rest = current
-                continue
-            end = end or len(current.data)
-            yield from self._within_limit(Block(current.position, current.data[:end]))
-            rest = Block(current.position + end, current.data[end:])
-        if rest.data:
-            yield from self._within_limit(rest)
+            if chunk.position != unfinished.end:
+                yield from self._finish(unfinished)
+                unfinished = _UnfinishedLine(chunk.position)
+            data = chunk.data
+            if unfinished.is_too_long:  # its head went out; what follows is dropped up to the line's end
+                rest = data.find(b"\n") + 1
+                unfinished.pass_over(rest - 1 if rest else len(data))
+                if not rest:
+                    continue
+                yield from self._finish(unfinished)
+                unfinished = _UnfinishedLine(chunk.position + rest)
+                data = data[rest:]
+            end = data.rfind(b"\n") + 1
+            if end:
+                position = unfinished.position
+                yield from self._within_limit(Block(position, unfinished.take() + data[:end]))
+                unfinished = _UnfinishedLine(chunk.position + len(chunk.data) - len(data) + end)
+            unfinished.add(data[end:])
+            if unfinished.is_too_long:
+                yield unfinished.head()
+        yield from self._finish(unfinished)
+
+    def _finish(self, unfinished: "_UnfinishedLine") -> Iterator[Block]:
+        if unfinished.is_too_long:
+            self._lose_rest(unfinished.position, unfinished.end - unfinished.position)
+        elif unfinished.end > unfinished.position:
+            yield Block(unfinished.position, unfinished.take())
 
     def _within_limit(self, block: Block) -> Iterator[Block]:
         start = position = 0
@@ -125,12 +142,42 @@ class Content:
                 continue
             line_end = data.find(b"\n", position)
             line_end = len(data) if line_end < 0 else line_end
-            kept = position + LINE_LIMIT
-            yield Block(block.position + start, data[start:kept])
-            self.lose(Loss(block.position + kept, line_end - kept, f"a line of {line_end - position} bytes was cut"))
+            yield Block(block.position + start, data[start : position + LINE_LIMIT])
+            self._lose_rest(block.position + position, line_end - position)
             start = position = min(line_end + 1, len(data))
         if start < len(data):
             yield Block(block.position + start, data[start:])
+
+    def _lose_rest(self, position: int, length: int) -> None:
+        self.lose(Loss(position + LINE_LIMIT, length - LINE_LIMIT, f"a line of {length} bytes was cut"))
+
+
+class _UnfinishedLine:
+    """Holds what is known of a line whose end has not come yet: where it begins, and its bytes up to the limit."""
+
+    def __init__(self, position: int = 0) -> None:
+        self.position = self.end = position
+        self._parts: list[bytes] = []
+
+    @property
+    def is_too_long(self) -> bool:
+        return self.end - self.position > LINE_LIMIT
+
+    def add(self, data: bytes) -> None:
+        if data:
+            self._parts.append(data)
+            self.end += len(data)
+
+    def pass_over(self, length: int) -> None:
+        self.end += length
+
+    def take(self) -> bytes:
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+    def head(self) -> Block:
+        data = self.take()[:LINE_LIMIT]
+        self._parts.clear()
+        return Block(self.position, data)
 
 
 def lines(blocks: Iterable[Block]) -> Iterator[tuple[int, bytes]]:

@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from volforensic.record import Coverage, CoverageStatus, Row
+from volforensic.collection.records import Batch
+from volforensic.record import Coverage, CoverageStatus
 
 _MOST_REASONS = 20
 
@@ -26,12 +27,13 @@ class CoverageCounts:
         """Count a file that was found."""
         self._counts[artifact, volume].files += 1
 
-    def rows(self, artifact: str, volume: int, rows: Iterable[Row]) -> None:
-        """Count records, and those that are lines which were not understood."""
+    def batch(self, artifact: str, volume: int, batch: Batch) -> None:
+        """Count records, those that are lines which were not understood, and rows that were refused."""
         count = self._counts[artifact, volume]
-        for row in rows:
-            count.records += 1
-            count.unparsed += "unparsed" in row
+        count.records += len(batch.rows)
+        count.unparsed += batch.unparsed
+        if batch.refused:
+            self.lost(artifact, volume, "rows that are not what the definition declares")
 
     def lost(self, artifact: str, volume: int, reason: str) -> None:
         """Count a byte range or a file that was not read."""

@@ -1,59 +1,128 @@
 """Rotated logs are compressed: recognised by their first bytes, decompressed piece by piece, within bounds.
 
 A damaged tail costs itself only: what came before the damage is kept and the rest is a ``Loss``. A bomb is cut by the
-number of bytes and by the ratio. Formats: RFC 1952 (gzip, several members), bzip2, xz, zstd (RFC 8878).
+number of bytes and by the ratio. Formats: RFC 1952 (gzip, several members), bzip2, xz, zstd (RFC 8878). Bytes that
+are not compressed are given as they stand, also behind compressed ones: twenty bytes of gzip before a log hide nothing.
 """
 
 import bz2
 import lzma
+import re
+import sys
 import zlib
-from collections.abc import Iterable, Iterator
-from typing import Any
-
-import zstandard
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Protocol
 
 from volforensic.collection.content import BLOCK_SIZE, Block, Loss
 
-_STEP = 512  # so little that what one step expands to fits in memory, and that damage costs no more than one step
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_STEP = 128  # damage costs what one step expands to
+_GZIP_STEP = 8192  # here it costs nothing more, see _Gzip
+_MOST_AT_ONCE = 1 << 20
 _LARGEST_OUTPUT = 8 << 30
 _LARGEST_RATIO = 250  # text of logs reaches 30 to 100; what is beyond is only good for bombs
-_FREE_OUTPUT = 64 << 20  # below this the ratio does not matter
-_LARGEST_WINDOW = 128 << 20
+_FREE_OUTPUT = 8 << 20  # below this the ratio does not matter
+_LARGEST_HOLE = 64 << 20
+_XZ_MEMORY = 256 << 20
+_ZSTANDARD_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 27}  # 128 MiB
+_MAGIC_SIZE = 10
+_TEXT_SAMPLE = 4096
+_NOT_TEXT = bytes(byte for byte in range(256) if byte not in b"\t\n\r\x1b" and not 32 <= byte < 127)
+_ERRORS = (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, zstd.ZstdError, MemoryError)
 
 
-class _Zstandard:
-    """A zstd frame through zstandard's decompressor, with the window limited."""
-
-    def __init__(self) -> None:
-        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
+class Decompressor(Protocol):
+    """What bz2, lzma and zstd offer, and ``_Gzip``: one member (stream, frame) at a time."""
 
     @property
     def eof(self) -> bool:
-        return self._decompressor.eof
+        """Whether the member has ended."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether there is no more output without more input."""
 
     @property
     def unused_data(self) -> bytes:
-        return self._decompressor.unused_data
+        """What followed the member's end."""
 
-    def decompress(self, data: bytes) -> bytes:
-        return self._decompressor.decompress(data)
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Return at most ``max_length`` bytes of output."""
 
 
-def _new_decompressor(head: bytes) -> Any:
-    if head.startswith(b"\x1f\x8b\x08"):
-        return zlib.decompressobj(wbits=31)
-    if head.startswith(b"BZh"):
-        return bz2.BZ2Decompressor()
-    if head.startswith(b"\xfd7zXZ\x00"):
-        return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=256 << 20)
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
-        return _Zstandard()
-    return None
+class _Gzip:
+    """One gzip member. Where its bytes are damaged, all that comes before the damage is given first."""
+
+    def __init__(self) -> None:
+        self._inflater = zlib.decompressobj(wbits=31)
+        self._error: zlib.error | None = None
+        self._is_full = False
+
+    @property
+    def eof(self) -> bool:
+        return self._inflater.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inflater.unconsumed_tail and not self._is_full and self._error is None
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflater.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        if self._error is not None:
+            raise self._error
+        data = self._inflater.unconsumed_tail + data
+        before = self._inflater.copy()
+        try:
+            output = self._inflater.decompress(data, max(0, max_length))
+        except zlib.error as error:
+            self._error = error
+            return b"".join(_byte_by_byte(before, data))
+        self._is_full = len(output) == max_length
+        return output
+
+
+def _byte_by_byte(inflater: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
+    """Yield what comes out before the error: zlib drops the output of a call that ends in one."""
+    with suppress(zlib.error):
+        for place in range(len(data)):
+            yield inflater.decompress(data[place : place + 1])
+
+
+_FORMATS: tuple[tuple[re.Pattern[bytes], Callable[[], Decompressor]], ...] = (
+    (re.compile(rb"\x1f\x8b\x08[\x00-\x1f]", re.DOTALL), _Gzip),
+    (re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)"), bz2.BZ2Decompressor),
+    (
+        re.compile(rb"\xfd7zXZ\x00"),
+        lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
+    ),
+    (
+        re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL),
+        lambda: zstd.ZstdDecompressor(options=_ZSTANDARD_OPTIONS),
+    ),
+)
+
+
+def _new_decompressor(head: bytes) -> Decompressor | None:
+    return next((make() for magic, make in _FORMATS if magic.match(head)), None)
 
 
 def is_compressed(head: bytes) -> bool:
     """Return whether the first bytes of a file are those of a format that is decompressed here."""
-    return _new_decompressor(head) is not None
+    return any(magic.match(head) for magic, _ in _FORMATS)
+
+
+def is_text(sample: bytes) -> bool:
+    """Return whether bytes look more like text than like compressed data, of which two fifths are printable."""
+    sample = sample[:_TEXT_SAMPLE]
+    return len(sample.translate(None, delete=_NOT_TEXT)) * 3 >= len(sample) * 2
 
 
 def decompressed(chunks: Iterable[Block], losses: list[Loss]) -> Iterator[Block]:
@@ -74,52 +143,113 @@ class _Expansion:
     """Holds the decompressor of the member in hand and counts what went in and came out."""
 
     def __init__(self, losses: list[Loss]) -> None:
+        self.is_over = False
         self._losses = losses
-        self._decompressor: Any = None
+        self._decompressor: Decompressor | None = None
+        self._head = b""
+        self._is_plain = False
         self._read = 0
         self._written = 0
 
     def step(self, data: bytes) -> Iterator[bytes]:
         """Yield what some more compressed bytes expand to; members may end and begin inside them."""
-        while data and not self._losses:
-            self._decompressor = self._decompressor or _new_decompressor(data)
+        while data and not self.is_over:
+            if self._is_plain:
+                self._written += len(data)
+                yield data
+                return
             if self._decompressor is None:
-                if data.strip(b"\0"):
-                    self._lose("bytes that are not compressed follow the compressed data")
+                data = self._begin_member(data)
+                continue
+            yield from self._member(self._decompressor, data)
+            if self.is_over or not self._decompressor.eof:
+                self._read += len(data)
                 return
-            output = self._decompress(data)
-            self._written += len(output)
-            yield output
-            rest: bytes = self._decompressor.unused_data
+            rest = self._decompressor.unused_data
             self._read += len(data) - len(rest)
-            if self._written > min(_LARGEST_OUTPUT, max(_FREE_OUTPUT, _LARGEST_RATIO * self._read)):
-                self._lose(f"{self._read} bytes expanded to {self._written}: the rest was not read")
-            if not self._decompressor.eof:
-                return
             self._decompressor = None
             data = rest
 
-    def end(self) -> None:
-        """Note an end that came too early."""
-        if self._decompressor is not None and not self._losses:
-            self._lose(f"the compressed data ends early, at its byte {self._read}")
+    @property
+    def step_size(self) -> int:
+        """How many compressed bytes the next step should be given."""
+        return _GZIP_STEP if isinstance(self._decompressor, _Gzip) else _STEP
 
-    def _decompress(self, data: bytes) -> bytes:
-        try:
-            return bytes(self._decompressor.decompress(data))
-        except (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, zstandard.ZstdError) as error:
-            self._lose(f"the compressed data is damaged near its byte {self._read}: {error}")
+    def end(self) -> Iterator[bytes]:
+        """Yield what was held back as too short for a member's magic; note an end that came too early."""
+        if self._head and not self.is_over:
+            self._decompressor, data = _new_decompressor(self._head), self._head
+            if self._decompressor is None:
+                self._begin_plain(data)
+                yield data if self._is_plain else b""
+            else:
+                yield from self._member(self._decompressor, data)
+        is_cut = self._decompressor is not None and not self._decompressor.eof
+        if is_cut and not self.is_over:
+            self._stop(f"the compressed data ends early, at its byte {self._read}")
+
+    def _begin_member(self, data: bytes) -> bytes:
+        """Return the bytes that are left once it is known what begins with them; NUL bytes between are padding."""
+        data = (self._head + data).lstrip(b"\0")
+        self._head = b""
+        if 0 < len(data) < _MAGIC_SIZE:
+            self._head = data
             return b""
+        self._decompressor = _new_decompressor(data)
+        if data and self._decompressor is None:
+            self._begin_plain(data)
+        return data
 
-    def _lose(self, reason: str) -> None:
+    def _begin_plain(self, data: bytes) -> None:
+        self._stop("bytes that are not compressed follow the compressed data")
+        self._is_plain = is_text(data)
+        self.is_over = not self._is_plain
+
+    def _member(self, decompressor: Decompressor, data: bytes) -> Iterator[bytes]:
+        """Yield the output for some input, and stop at damage and where there is too much of it."""
+        while True:
+            try:
+                output = decompressor.decompress(data, _MOST_AT_ONCE)
+            except _ERRORS as error:
+                self._stop(f"the compressed data is damaged near its byte {self._read}: {error}")
+                return
+            data = b""
+            self._written += len(output)
+            yield output
+            if self._written > min(_LARGEST_OUTPUT, max(_FREE_OUTPUT, _LARGEST_RATIO * self._read)):
+                self._stop(f"{self._read} bytes expanded to {self._written}: the rest was not read")
+                return
+            if decompressor.eof or decompressor.needs_input:
+                return
+
+    def _stop(self, reason: str) -> None:
+        self.is_over = True
         self._losses.append(Loss(self._written, 0, reason))
 
 
 def _expand(chunks: Iterable[Block], losses: list[Loss]) -> Iterator[bytes]:
     expansion = _Expansion(losses)
-    for chunk in chunks:
-        for start in range(0, len(chunk.data), _STEP):
-            yield from expansion.step(chunk.data[start : start + _STEP])
-            if losses:
+    for data in _without_holes(chunks, losses):
+        place = 0
+        while place < len(data):
+            size = expansion.step_size
+            yield from expansion.step(data[place : place + size])
+            place += size
+            if expansion.is_over:
                 return
-    expansion.end()
+    yield from expansion.end()
+
+
+def _without_holes(chunks: Iterable[Block], losses: list[Loss]) -> Iterator[bytes]:
+    """Yield the bytes with short holes filled: a copy may have left out blocks of NUL bytes."""
+    position = 0
+    for chunk in chunks:
+        hole = chunk.position - position
+        if hole > _LARGEST_HOLE:
+            reason = f"the compressed data has a hole of {hole} bytes: the rest was not decompressed"
+            losses.append(Loss(position, 0, reason))
+            return
+        if hole > 0:
+            yield bytes(hole)
+        yield chunk.data
+        position = chunk.position + len(chunk.data)

@@ -1,9 +1,10 @@
 """A file of the evidence as a parser's content: decompressed where it is compressed. Runs in a worker."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from volforensic.collection.content import Block, Content, Loss, SourceFile
-from volforensic.collection.decompression import decompressed, is_compressed
+from volforensic.collection.decompression import decompressed, is_compressed, is_text
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import OpenFilesystem, stored_chunks
 
@@ -19,15 +20,22 @@ def open_content(
 ) -> Content:
     """Return the file's content, decompressed where it is compressed; ``sign_of_life`` is called for each block."""
 
+    def stored(losses: list[Loss]) -> Iterator[Block]:
+        return _signed(stored_chunks(descriptor, entry, filesystem, losses), sign_of_life)
+
     def chunks(losses: list[Loss]) -> Iterable[Block]:
-        stored = _signed(stored_chunks(descriptor, entry, filesystem, losses), sign_of_life)
-        first = next(stored, None)
+        blocks = stored(losses)
+        first = next(blocks, None)
         if first is None:
-            return iter(())
-        whole = _again(first, stored)
-        if first.position == 0 and is_compressed(first.data[:_MAGIC_SIZE]):
-            return decompressed(whole, losses)
-        return whole
+            return ()
+        if first.position or not is_compressed(first.data[:_MAGIC_SIZE]):
+            return chain([first], blocks)
+        expanded = _signed(decompressed(chain([first], blocks), losses), sign_of_life)
+        begin = next(expanded, None)
+        # The first bytes are free to choose: a log must not vanish because it begins like a compressed file.
+        if losses and is_text(first.data[_MAGIC_SIZE:]):
+            return stored(losses)
+        return chain([] if begin is None else [begin], expanded)
 
     return Content(source, chunks)
 
@@ -36,8 +44,3 @@ def _signed(blocks: Iterator[Block], sign_of_life: Callable[[], None]) -> Iterat
     for block in blocks:
         sign_of_life()
         yield block
-
-
-def _again(first: Block, rest: Iterator[Block]) -> Iterator[Block]:
-    yield first
-    yield from rest

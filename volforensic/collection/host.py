@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from importlib import resources
+from typing import NamedTuple
 
 import msgspec
 
 from volforensic.collection.content import SourceFile
 from volforensic.collection.file_content import open_content
+from volforensic.collection.host_check import HostCheck
 from volforensic.collection.mounts import Mount, missing_mounts, mounted_trees
 from volforensic.collection.namespace import Namespace, Tree
 from volforensic.collection.parsers import identity
+from volforensic.collection.stray_volumes import stray_trees
+from volforensic.collection.time_zones import is_zone_file
 from volforensic.evidence.layout import Layout, VolumeFacts
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import filesystem_opener
@@ -28,7 +32,9 @@ _FACT_FILES = {
 }
 _ROOT_SIGNS = (b"/etc", b"/usr", b"/var", b"/bin", b"/home", b"/root", b"/boot")
 _SIGNS_NEEDED = 2
+_MOST_HOSTS = 200
 _LARGEST_ZONE = 64 << 10
+NO_ZONE = "UTC: the evidence names no zone"
 
 
 class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,10 +44,20 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     os: str = ""
     time_zone_name: str = ""
     time_zone: bytes = b""
-    time_zone_basis: str = "UTC: the evidence names no zone"
+    time_zone_basis: str = NO_ZONE
     mounts: list[Mount] = []
     homes: dict[bytes, str] = {}
     losses: list[str] = []
+    remarks: list[str] = []
+
+    def of_its_volumes(self) -> "HostFacts":
+        """Return what holds of a volume that was the host's, but is not known as mounted: the zone and the homes."""
+        return HostFacts(
+            time_zone_name=self.time_zone_name,
+            time_zone=self.time_zone,
+            time_zone_basis=self.time_zone_basis,
+            homes=self.homes,
+        )
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,23 +112,40 @@ def find_hosts(
     ``subvolumes`` are the entries of btrfs subvolumes' roots. A tree belongs to the first host whose fstab claims it.
     """
     volumes = layout.volumes
-    free = [Tree(volume.index, b"", b"") for volume in volumes if volume.is_readable]
-    free += [Tree(entry.volume, entry.path, b"") for entry in subvolumes]
-    facts = layout.facts()
-    roots = sorted((tree for tree in free if _is_root(inventory, tree)), key=_root_order)
+    trees = [Tree(volume.index, b"", b"") for volume in volumes if volume.is_readable]
+    trees += [Tree(entry.volume, entry.path, b"", entry.tree) for entry in subvolumes]
+    roots = sorted((tree for tree in trees if _is_root(inventory, tree)), key=_root_order)
+    if len(roots) > _MOST_HOSTS:
+        yield _problem(roots[0], f"{len(roots)} systems (or snapshots of one): the first {_MOST_HOSTS} were read")
+        roots = roots[:_MOST_HOSTS]
+    claimed: set[tuple[int, bytes]] = set()
+    hosts: list[Host] = []
     for root in roots:
-        known, problems = _read_facts(pool, source, inventory, root, facts)
+        known, problems = _read_facts(pool, source, inventory, root, layout.facts())
         yield from problems
-        free = [tree for tree in free if tree != root]
+        free = [tree for tree in trees if (tree.volume, tree.prefix) not in claimed]
         mounted = list(mounted_trees(known.mounts, root, free, volumes))
-        places = {(tree.volume, tree.prefix) for tree in mounted}
-        free = [tree for tree in free if (tree.volume, tree.prefix) not in places]
-        for mount in missing_mounts(known.mounts, volumes):
+        claimed |= {(tree.volume, tree.prefix) for tree in (root, *mounted)}
+        for mount in missing_mounts(known.mounts, root, trees, volumes):
             yield _missing(root, mount)
-        yield Host(trees=(root, *mounted), facts=known)
-    for tree in free:
-        if not tree.prefix:  # a subvolume that nobody mounted is seen in the tree that holds it
-            yield Host(trees=(tree,), facts=HostFacts())
+        hosts.append(Host(trees=(root, *mounted), facts=known))
+    yield from hosts
+    yield from _strays(inventory, hosts, [tree for tree in trees if (tree.volume, tree.prefix) not in claimed])
+
+
+def _strays(inventory: Inventory, hosts: list[Host], free: list[Tree]) -> Iterator[Host | Problem]:
+    """Yield what no fstab mounts, or mounts elsewhere than it belongs, as hosts with the facts of the first one."""
+    facts = hosts[0].facts.of_its_volumes() if hosts else HostFacts()
+    mounted = [tree for host in hosts for tree in host.trees[1:]]
+    unclaimed = [tree for tree in free if not tree.prefix]  # an unclaimed subvolume is seen in the tree that holds it
+    strays = list(stray_trees(inventory, [*mounted, *unclaimed], facts.homes))
+    for tree in strays:
+        yield _problem(tree, f"by its files this is a {text(tree.mount_point)}, and it was read as one", lost=False)
+        yield Host(trees=(tree,), facts=facts)
+    placed = {tree.volume for tree in strays}
+    for tree in unclaimed:
+        if tree.volume not in placed:
+            yield Host(trees=(tree,), facts=facts)
 
 
 def read_host(place: Workplace, arguments: object) -> Iterator[HostFacts]:
@@ -126,35 +159,49 @@ def read_host(place: Workplace, arguments: object) -> Iterator[HostFacts]:
         file = SourceFile(path=entry.path, size=entry.size)
         content = open_content(place.source, entry, file, filesystem)
         data[name] = content.whole(_LARGEST_ZONE if name == "localtime" else 1 << 20)
-        losses.extend(f"{entry.path!r}: {loss.reason}" for loss in content.losses)
+        if name != "localtime":  # what is no zone's file there may be of any size: see _zone
+            losses.extend(f"{text(entry.path)}: {loss.reason}" for loss in content.losses)
     yield _facts(data, losses, given.localtime_target)
 
 
 def _facts(data: dict[str, bytes], losses: list[str], localtime_target: bytes) -> HostFacts:
     release = identity.os_release(data.get("os_release", b""))
-    name = identity.zone_name(localtime_target)
-    zone = data.get("localtime", b"")
-    basis = f"zone {name or 'of /etc/localtime'} from /etc/localtime"
-    if not name and not zone.startswith(b"TZif"):
-        name = identity.zone_name(b"/zoneinfo/" + data.get("timezone", b"").strip())
-        basis = f"zone {name} from /etc/timezone"
-    if not zone.startswith(b"TZif"):
-        zone = b""
-    if not name and not zone:
-        basis = "UTC: the evidence names no zone"
+    zone = _zone(data.get("localtime", b""), localtime_target, data.get("timezone", b""))
     return HostFacts(
         hostname=identity.hostname(data.get("hostname", b"")),
         os=release.get("PRETTY_NAME", "") or release.get("NAME", ""),
-        time_zone_name=name,
-        time_zone=zone,
-        time_zone_basis=basis,
+        time_zone_name=zone.name,
+        time_zone=zone.file,
+        time_zone_basis=zone.basis,
         mounts=[
             Mount(device=entry.device, mount_point=entry.mount_point, type=entry.type, options=entry.options)
             for entry in identity.fstab(data.get("fstab", b""))
         ],
         homes=identity.homes(data.get("passwd", b"")),
         losses=losses,
+        remarks=[zone.remark] if zone.remark else [],
     )
+
+
+class _Zone(NamedTuple):
+    name: str
+    file: bytes
+    basis: str
+    remark: str = ""
+
+
+def _zone(file: bytes, link_target: bytes, named: bytes) -> _Zone:
+    """Return the host's zone: the file that /etc/localtime is, the name in its link, or the name in /etc/timezone."""
+    name = identity.zone_name(link_target)
+    remark = "" if is_zone_file(file) or not (file or link_target) else "/etc/localtime is not a time zone's file"
+    if is_zone_file(file):
+        return _Zone(name, file, f"{name or 'unnamed'} from /etc/localtime")
+    if name:
+        return _Zone(name, b"", f"{name} from /etc/localtime", remark if file else "")
+    name = identity.zone_name(b"/zoneinfo/" + named.strip(b" \t\r\n\0"))
+    if name:
+        return _Zone(name, b"", f"{name} from /etc/timezone", remark)
+    return _Zone("", b"", NO_ZONE, remark)
 
 
 def _is_root(inventory: Inventory, tree: Tree) -> bool:
@@ -185,6 +232,7 @@ def _read_facts(
         arguments=arguments,
         message_type=HostFacts,
         source=source,
+        check=HostCheck(),
     )
     facts, problems = HostFacts(), []
     for message in pool.run(task):
@@ -192,7 +240,8 @@ def _read_facts(
             problems.append(_problem(root, f"the host's identity could not be read: {message.reason}"))
         else:
             facts = _with_zone(message)
-            problems.extend(_problem(root, loss) for loss in message.losses)
+            problems.extend(_problem(root, loss) for loss in facts.losses)
+            problems.extend(_problem(root, remark, lost=False) for remark in facts.remarks)
     return facts, problems
 
 
@@ -200,11 +249,12 @@ def _with_zone(facts: HostFacts) -> HostFacts:
     """Where the evidence names a zone and does not hold its file, take the file of the tz database that we carry."""
     if facts.time_zone or not facts.time_zone_name:
         return facts
-    folder = resources.files("tzdata") / "zoneinfo"
-    place = folder.joinpath(*facts.time_zone_name.split("/"))
-    if place.is_file():
-        return msgspec.structs.replace(facts, time_zone=place.read_bytes())
-    return msgspec.structs.replace(facts, time_zone_basis=f"UTC: the zone {facts.time_zone_name} is not known")
+    place = resources.files("tzdata").joinpath("zoneinfo", *facts.time_zone_name.split("/"))
+    file = place.read_bytes() if place.is_file() else b""
+    if is_zone_file(file):
+        return msgspec.structs.replace(facts, time_zone=file)
+    basis = f"UTC: the zone {facts.time_zone_name} is not known"
+    return msgspec.structs.replace(facts, time_zone_basis=basis, remarks=[*facts.remarks, basis])
 
 
 def _missing(root: Tree, mount: Mount) -> Problem:
@@ -212,5 +262,11 @@ def _missing(root: Tree, mount: Mount) -> Problem:
     return _problem(root, f"fstab mounts {place} from {device}, which is not in this evidence")
 
 
-def _problem(root: Tree, reason: str) -> Problem:
-    return Problem(stage="collection", reason=reason, volume=root.volume, **text_fields("source", root.prefix or b"/"))
+def _problem(root: Tree, reason: str, *, lost: bool = True) -> Problem:
+    return Problem(
+        stage="collection",
+        reason=reason,
+        lost=lost,
+        volume=root.volume,
+        **text_fields("source", root.prefix or b"/"),
+    )

@@ -4,7 +4,7 @@ Paths are looked up in the inventory alone. A symbolic link is followed inside t
 of the evidence is ever opened on the examiner's own filesystem.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from volforensic.inventory.entry import FileEntry
@@ -15,11 +15,15 @@ _LONGEST_PATH = 64 << 10
 
 
 class Tree(NamedTuple):
-    """A part of a volume: all under ``prefix`` (``b""`` for everything), and where the host had it (``b""``: /)."""
+    """A part of a volume: all under ``prefix`` (``b""`` for everything), and where the host had it (``b""``: /).
+
+    ``subvolume`` is the id of the btrfs subvolume that it is, 0 elsewhere.
+    """
 
     volume: int
     prefix: bytes
     mount_point: bytes
+    subvolume: int = 0
 
 
 class Resolved(NamedTuple):
@@ -38,32 +42,34 @@ class HostPaths:
 
     def __init__(self, hosts: Sequence[Sequence[Tree]]) -> None:
         """Take the trees of each host, the most important host first."""
-        self._trees: dict[int, list[Tree]] = {}
+        self._places: dict[tuple[int, bytes], Tree] = {}
+        known: set[int] = set()
         for trees in hosts:
-            known = frozenset(self._trees)
             for tree in trees:
                 shown = tree._replace(mount_point=tree.prefix) if tree.volume in known else tree
-                self._trees.setdefault(tree.volume, []).append(shown)
-        for found in self._trees.values():
-            found.sort(key=lambda tree: -len(tree.prefix))
+                self._places.setdefault((tree.volume, tree.prefix), shown)
+            known |= {tree.volume for tree in trees}
 
     def path_of(self, entry: FileEntry) -> bytes:
         """Return where the host had the entry; its path in the volume where no host had it."""
-        for tree in self._trees.get(entry.volume, ()):
-            if is_under(entry.path, tree.prefix):
-                if tree.prefix == tree.mount_point:
-                    return entry.path
-                return (tree.mount_point + entry.path[len(tree.prefix) :]).rstrip(b"/") or b"/"
-        return entry.path
+        tree = _nearest(self._places, entry)
+        if tree is None or tree.prefix == tree.mount_point:
+            return entry.path
+        return (tree.mount_point + entry.path[len(tree.prefix) :]).rstrip(b"/") or b"/"
 
 
 class Namespace:
-    """One host's trees over the inventory. The trees of different hosts do not overlap."""
+    """One host's trees over the inventory."""
 
-    def __init__(self, inventory: Inventory, trees: tuple[Tree, ...]) -> None:
-        """Take the trees; which of two mounted inside each other holds a path is decided by the longest mount point."""
+    def __init__(self, inventory: Inventory, trees: tuple[Tree, ...], others: tuple[Tree, ...] = ()) -> None:
+        """Take the trees; which of two mounted inside each other holds a path is decided by the longest mount point.
+
+        ``others`` are trees of other hosts. They may lie inside one of these (a snapshot inside its subvolume).
+        """
         self.inventory = inventory
         self.trees = tuple(sorted(trees, key=lambda tree: -len(tree.mount_point)))
+        self._owner: dict[tuple[int, bytes], Tree | None] = {(tree.volume, tree.prefix): None for tree in others}
+        self._owner.update({(tree.volume, tree.prefix): tree for tree in trees})
 
     def at(self, path: bytes) -> FileEntry | None:
         """Return the entry at a host path without following a link at its end; links before it are followed."""
@@ -103,6 +109,11 @@ class Namespace:
         """Yield the entries of a directory by name; what is mounted over one of them is shown by ``at`` alone."""
         return self.inventory.children(directory.volume, b"" if directory.path == b"/" else directory.path)
 
+    def mounted_over(self, path: bytes) -> FileEntry | None:
+        """Return the root of what is mounted at exactly this path; None where nothing is."""
+        is_mount = any(tree.mount_point == path for tree in self.trees)
+        return self._plain(path) if is_mount else None
+
     def host_path(self, entry: FileEntry) -> bytes | None:
         """Return where the host had the entry; None where it belongs to another host."""
         tree = self._tree_of(entry)
@@ -111,8 +122,7 @@ class Namespace:
         return (tree.mount_point + entry.path[len(tree.prefix) :]).rstrip(b"/") or b"/"
 
     def _tree_of(self, entry: FileEntry) -> Tree | None:
-        holding = [tree for tree in self.trees if tree.volume == entry.volume and is_under(entry.path, tree.prefix)]
-        return max(holding, key=lambda tree: len(tree.prefix), default=None)
+        return _nearest(self._owner, entry)
 
     def _plain(self, path: bytes) -> FileEntry | None:
         for tree in self.trees:
@@ -127,3 +137,11 @@ class Namespace:
 def is_under(path: bytes, directory: bytes) -> bool:
     """Return whether a path is a directory (``b""`` for the root) or lies in it."""
     return not directory or path == directory or path.startswith(directory + b"/")
+
+
+def _nearest(places: Mapping[tuple[int, bytes], Tree | None], entry: FileEntry) -> Tree | None:
+    """Return what stands for the nearest directory above an entry, or for itself, that has a place of its own."""
+    prefix = entry.path.rstrip(b"/")
+    while (entry.volume, prefix) not in places and prefix:
+        prefix = prefix.rpartition(b"/")[0]
+    return places.get((entry.volume, prefix))

@@ -4,37 +4,46 @@ It yields values and writes nothing: records in batches, the stored bytes of eac
 the end the coverage of every artifact on every volume.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from volforensic.collection.coverage import CoverageCounts
 from volforensic.collection.definitions import Artifact
 from volforensic.collection.host import Host
-from volforensic.collection.matching import HostView, Matched, OddFile, Parse, match_source
-from volforensic.collection.namespace import HostPaths, Namespace
-from volforensic.collection.parsing import Parsed, ParsingArguments, ParsingMessage, Rows, Stored
-from volforensic.collection.records import Records
+from volforensic.collection.matching import Matched, OddFile, Parse, host_views
+from volforensic.collection.namespace import HostPaths
+from volforensic.collection.parsing import LARGEST_HOLE, Parsed, ParsingArguments, ParsingMessage, Rows, Stored
+from volforensic.collection.records import Batch, Records, encoded_rows
+from volforensic.collection.search import Followed, Search
 from volforensic.evidence.layout import VolumeFacts
 from volforensic.inventory.entry import FileEntry
+from volforensic.inventory.file_bytes import Loss
 from volforensic.inventory.store import Inventory
 from volforensic.record import Coverage, Problem, Row, text_fields
 from volforensic.sandbox.confinement import Limits
 from volforensic.sandbox.pieces import Again, LostItem, work_on
 from volforensic.sandbox.pool import Pool, Task
 
+PARSE_FILES = "volforensic.collection.parsing:parse_files"
 _FILES_PER_TASK = 64
+_LARGEST_OUTPUT = 8 << 30  # the rows of logs that were compressed
+_OUTPUT_FACTOR = 8  # a file's bytes as stored, and its rows
 _BYTES_PER_TASK = 4 << 20
-_MOST_FOLLOWED = 1000
-_MOST_ROUNDS = 16
 
 
 class RecordBatch(NamedTuple):
-    """Records of one artifact on one host (by its number), in their order."""
+    """Records of one artifact on one host (by its number) in their order, as lines of JSON."""
 
     artifact: str
     host: int
-    rows: list[Row]
+    batch: Batch
+
+    @property
+    def rows(self) -> list[Row]:
+        """The records, decoded."""
+        return [msgspec.json.decode(line) for line in self.batch.lines.splitlines()]
 
 
 class StoredBytes(NamedTuple):
@@ -77,19 +86,19 @@ def collect(
     ``doubtful`` are volumes whose inventory is not complete: there nothing is called absent.
     """
     counts = CoverageCounts(doubtful)
-    followed: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    followed = Followed()
+    views = list(host_views(evidence.inventory, evidence.hosts, evidence.paths))
     for artifact in in_order(artifacts):
         records = Records(artifact)
-        taken: set[tuple[int, bytes]] = set()
-        seen_patterns: set[tuple[int, int, str]] = set()
-        for _ in range(_MOST_ROUNDS):
-            matched = list(_matched(evidence, artifact, followed, taken, seen_patterns))
-            if not matched:
-                break
+        search = Search(artifact, views)
+        while matched := list(search.next_round(followed)):
             for event in _parsed(evidence, matched, records, counts):
                 if isinstance(event, RecordBatch):
-                    _note_followed(artifact, event, followed)
+                    followed.note(artifact, event.host, event.batch.rows)
                 yield event
+        for problem in (*followed.problems(artifact), *search.problems()):
+            counts.lost(artifact.name, problem.volume or 0, problem.reason)
+            yield problem
         yield from counts.coverage(artifact.name, list(evidence.volumes))
 
 
@@ -110,33 +119,6 @@ def in_order(artifacts: Sequence[Artifact]) -> list[Artifact]:
     return list(ordered.values())
 
 
-def _matched(
-    evidence: Evidence,
-    artifact: Artifact,
-    followed: dict[str, dict[int, list[str]]],
-    taken: set[tuple[int, bytes]],
-    seen: set[tuple[int, int, str]],
-) -> Iterator[Matched]:
-    """Yield what has not been matched yet: all in the first round, then what the records name that came of it."""
-    for host_number, host in enumerate(evidence.hosts):
-        view = HostView(host_number, host, Namespace(evidence.inventory, host.trees), evidence.paths)
-        for source_number, source in enumerate(artifact.sources):
-            patterns = source.paths or followed[source.follow or ""][host_number]
-            new = [pattern for pattern in patterns if (host_number, source_number, pattern) not in seen]
-            seen.update((host_number, source_number, pattern) for pattern in new)
-            yield from match_source(artifact, source, new, view, taken)
-
-
-def _note_followed(artifact: Artifact, batch: RecordBatch, followed: dict[str, dict[int, list[str]]]) -> None:
-    """Keep the values of list fields: globs that another artifact's source, or this one's, may follow."""
-    for field in (name for name, kind in artifact.fields.items() if kind == "list"):
-        patterns = followed[f"{artifact.name}.{field}"][batch.host]
-        for row in batch.rows:
-            for pattern in row.get(field, ()):
-                if isinstance(pattern, str) and pattern.startswith(("/", "~/")) and len(patterns) < _MOST_FOLLOWED:
-                    patterns.append(pattern)
-
-
 def _parsed(
     evidence: Evidence, matched: list[Matched], records: Records, counts: CoverageCounts
 ) -> Iterator[CollectionEvent]:
@@ -146,23 +128,28 @@ def _parsed(
             parses.append(match)
         elif isinstance(match, OddFile):
             counts.file(match.artifact, match.entry.volume)
-            yield RecordBatch(match.artifact, match.host, records.of(match.entry, match.path, [match.row()]))
+            batch = records.of(match.entry, match.path, encoded_rows([match.row()]))
+            counts.batch(match.artifact, match.entry.volume, batch)
+            yield RecordBatch(match.artifact, match.host, batch)
         else:
-            counts.lost(match.artifact or "", match.volume or 0, match.reason)
+            if match.lost:
+                counts.lost(match.artifact or "", match.volume or 0, match.reason)
             yield match
 
     def task_of(piece: Sequence[Parse]) -> Task:
-        size = sum(parse.task.entry.size for parse in piece)
+        size = sum(stored_size(parse.task.entry) for parse in piece)
         return Task(
-            function="volforensic.collection.parsing:parse_files",
+            function=PARSE_FILES,
             arguments=ParsingArguments(files=[parse.task for parse in piece], volumes=evidence.volumes),
             message_type=ParsingMessage,
             source=evidence.source,
-            limits=Limits(processor_seconds=60 + 4 * min(size >> 20, 10_000)),
+            limits=Limits(
+                processor_seconds=60 + 4 * min(size >> 20, 10_000), output=_LARGEST_OUTPUT + _OUTPUT_FACTOR * size
+            ),
         )
 
     current = _FileInHand()
-    for parse, message in work_on(evidence.pool, _pieces(parses), task_of):
+    for parse, message in work_on(evidence.pool, _pieces(parses), task_of, last=Parsed):
         yield from current.take(parse, message, records, counts)
 
 
@@ -172,6 +159,7 @@ class _FileInHand:
     def __init__(self) -> None:
         self._rows = self._bytes = 0
         self._skip_rows = self._skip_bytes = 0
+        self._end = self._holes = 0
 
     def take(
         self, parse: Parse, message: object, records: Records, counts: CoverageCounts
@@ -179,38 +167,64 @@ class _FileInHand:
         entry = parse.task.entry
         if isinstance(message, Again):
             self._skip_rows, self._skip_bytes = self._rows, self._bytes
-            self._rows = self._bytes = 0
+            self._rows = self._bytes = self._end = self._holes = 0
         elif isinstance(message, Stored):
             self._bytes += 1
-            if self._bytes > self._skip_bytes:
+            self._reach(message.position, len(message.data))
+            if self._bytes > self._skip_bytes and self._holes <= LARGEST_HOLE:
                 yield StoredBytes(parse.artifact, entry, message.position, message.data)
         elif isinstance(message, Rows):
-            fresh = message.rows[max(0, self._skip_rows - self._rows) :]
-            self._rows += len(message.rows)
-            counts.rows(parse.artifact, entry.volume, fresh)
-            yield RecordBatch(parse.artifact, parse.host, records.of(entry, parse.path, fresh))
+            batch = records.of(entry, parse.path, message.lines, max(0, self._skip_rows - self._rows))
+            self._rows += message.count
+            counts.batch(parse.artifact, entry.volume, batch)
+            yield RecordBatch(parse.artifact, parse.host, batch)
+            if batch.refused:
+                yield _problem(parse, f"{batch.refused} rows are not what the definition declares")
         elif isinstance(message, (Parsed, LostItem)):
-            yield from _end(parse, message, counts)
+            self._reach(entry.size, 0)
+            yield from _end(parse, message, counts, is_extracted=self._holes <= LARGEST_HOLE)
             self.__init__()  # type: ignore[misc]  # the next file begins at nothing
 
+    def _reach(self, position: int, length: int) -> None:
+        """Count the holes: a worker that was taken over must not have the case filled with zeros."""
+        self._holes += max(0, position - self._end)
+        self._end = max(self._end, position + length)
 
-def _end(parse: Parse, message: Parsed | LostItem, counts: CoverageCounts) -> Iterator[CollectionEvent]:
+
+def _end(
+    parse: Parse, message: Parsed | LostItem, counts: CoverageCounts, *, is_extracted: bool
+) -> Iterator[CollectionEvent]:
     entry = parse.task.entry
-    losses = message.losses if isinstance(message, Parsed) else [(0, entry.size, message.reason)]
+    losses = message.losses if isinstance(message, Parsed) else [Loss(0, entry.size, message.reason)]
     counts.file(parse.artifact, entry.volume)
-    for offset, length, reason in losses:
-        counts.lost(parse.artifact, entry.volume, reason)
-        yield Problem(
-            stage="collection",
-            reason=reason,
-            artifact=parse.artifact,
-            volume=entry.volume,
-            inode=entry.inode,
-            offset=offset,
-            length=length,
-            **text_fields("source", parse.path),
-        )
-    yield FileEnd(parse.artifact, entry, parse.path, is_whole=isinstance(message, Parsed) and message.is_whole)
+    for loss in losses:
+        counts.lost(parse.artifact, entry.volume, loss.reason)
+        yield _problem(parse, loss.reason, offset=loss.offset, length=loss.length)
+    if isinstance(message, Parsed) and message.remark:
+        yield _problem(parse, message.remark, lost=False)
+    is_whole = isinstance(message, Parsed) and message.is_whole and is_extracted
+    yield FileEnd(parse.artifact, entry, parse.path, is_whole=is_whole)
+
+
+def _problem(
+    parse: Parse, reason: str, *, lost: bool = True, offset: int | None = None, length: int | None = None
+) -> Problem:
+    return Problem(
+        stage="collection",
+        reason=reason,
+        lost=lost,
+        artifact=parse.artifact,
+        volume=parse.task.entry.volume,
+        inode=parse.task.entry.inode,
+        offset=offset,
+        length=length,
+        **text_fields("source", parse.path),
+    )
+
+
+def stored_size(entry: FileEntry) -> int:
+    """Return how many bytes of a file are there to be read: a sparse file's size says little."""
+    return max(0, entry.size) if entry.extents is None else sum(extent.length for extent in entry.extents)
 
 
 def _pieces(parses: list[Parse]) -> Iterator[list[Parse]]:
@@ -218,10 +232,11 @@ def _pieces(parses: list[Parse]) -> Iterator[list[Parse]]:
     piece: list[Parse] = []
     size = 0
     for parse in parses:
-        if piece and (len(piece) >= _FILES_PER_TASK or size + parse.task.entry.size > _BYTES_PER_TASK):
+        own = stored_size(parse.task.entry)
+        if piece and (len(piece) >= _FILES_PER_TASK or size + own > _BYTES_PER_TASK):
             yield piece
             piece, size = [], 0
         piece.append(parse)
-        size += parse.task.entry.size
+        size += own
     if piece:
         yield piece

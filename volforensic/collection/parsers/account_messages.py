@@ -16,7 +16,7 @@ _PAM_SESSION = re.compile(r"session (opened|closed) for user (.*?)(?:\(uid=(\d{1
 _PAM_OUTCOME = re.compile(r"authentication (?:failure|success); .*?rhost=(\S*)(?: +user=(.*)| *)")
 _PAM_RECEIVED = re.compile(r"received for user (.*): \d+ \(.*\)")
 _PAM_CHANGED = re.compile(r"password changed for (.*)")
-_SERVICES_THAT_SAY_SO = {"sshd", "su", "su-l", "sudo", "sudo-i", "login", "remote"}
+_SERVICES_THAT_SAY_SO = {"sshd", "sshd-session", "sshd-auth", "su", "su-l", "sudo", "sudo-i", "login", "remote"}
 """Services that log a failed attempt themselves: PAM's line beside theirs is the same attempt, not a second one."""
 
 _SU_UTIL_LINUX = re.compile(r"(FAILED SU )?\(to (.*)\) (\S+) on (\S+)")
@@ -37,6 +37,7 @@ _SHADOW = [
     (event, re.compile(pattern))
     for event, pattern in (
         ("user_added", r"new user: name=(?P<user>[^,]*), UID=(?P<uid>\d{1,10}), .*"),
+        ("user_added", r"new (?:account|user) added - account=(?P<user>[^,]*), uid=(?P<uid>\d{1,10}), .*"),  # SUSE
         ("user_deleted", r"delete user [`'](?P<user>.*)'"),
         ("group_added", r"(?:new group|group added to [^\s:]+): name=(?P<group>[^,]*)(?:, GID=\d+)?"),
         ("group_deleted", r"removed (?:shadow )?group [`'](?P<group>[^'`]*)' owned by .*"),
@@ -45,6 +46,8 @@ _SHADOW = [
         ("user_changed", r"user (?P<user>\S+) (?:added|removed) by \S+ (?:to|from) group (?P<group>\S+)"),
         ("password_changed", r"(?:change|lock|unlock) user [`'](?P<user>[^'`]*)' password"),
         ("user_changed", r"changed? user [`'](?P<user>[^'`]*)' .*"),
+        ("user_changed", r"change user name [`'](?P<user>[^'`]*)' to [`'].*'"),
+        ("user_changed", r"(?:members|administrators) of group (?P<group>\S+) set by \S+ to .*"),
         ("password_changed", r"password for [`']?(?P<user>[^'`]*)'? changed by .*"),
         ("user_changed", r"changed password expiry for (?P<user>.*)"),
     )

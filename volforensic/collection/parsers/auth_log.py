@@ -49,12 +49,10 @@ def entries(content: Content) -> Iterator[Row]:
 
 def _fields(process: str, message: str) -> Row:
     """Return the event and the fields of one message of a process."""
-    if process in _SSHD:
-        if not message.startswith("pam_"):
-            return sshd_fields(message)
-        return pam_fields(process, message)
     if message.startswith(("pam_", "(pam_")):
         return pam_fields(process, message)
+    if process in _SSHD:
+        return sshd_fields(message)
     if reader := ACCOUNT_READERS.get(process):
         return reader(message) or {"event": "message"}
     if process.endswith("(pam_unix)"):

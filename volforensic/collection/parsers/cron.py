@@ -63,14 +63,20 @@ def anacrontab(content: Content) -> Iterator[Row]:
 
 
 def script(content: Content) -> Iterator[Row]:
-    """Yield one row for a script that run-parts starts; its text up to 64 KiB, none where it is a binary."""
+    """Yield one row for a script that run-parts starts; its text up to 64 KiB, none where it is a program."""
     directory, _, name = content.source.path.rpartition(b"/")
-    body = content.whole(LINE_LIMIT)
+    body = b"" if _is_binary(content) else content.whole(LINE_LIMIT)
     row: Row = {"position": 0, **text_fields("schedule", directory.rpartition(b".")[2]), "user": "root"}
     row |= {**text_fields("command", content.source.path), "kind": "script"}
-    if body and b"\0" not in body[:4096]:
+    if body:
         row |= text_fields("script", body)
     yield row | _ignored_name(name)
+
+
+def _is_binary(content: Content) -> bool:
+    """Say whether the file is no text: of a program there is no text to miss, so none of it counts as not read."""
+    head = next(iter(content.chunks()), None)
+    return head is not None and b"\0" in head.data[:4096]
 
 
 def _entries(content: Content, read: _LineReader, common: Row) -> Iterator[Row]:

@@ -23,7 +23,10 @@ _CONNECTION_FROM = re.compile(r"Connection from (\S+) port (\d+)", re.ASCII)
 _DISCONNECTED = re.compile(r"Disconnected from " + _PEER, re.ASCII)
 _DISCONNECTING = re.compile(r"Disconnecting (?:" + _PEER + r")?(?:: .*)?", re.ASCII)
 _DISCONNECTING_OLD = re.compile(r"Disconnecting: Too many authentication failures for (.*)")
-_RECEIVED = re.compile(r"(?:Received disconnect|Read error) from (\S+?)(?: port (\d+))?: ?\d+: ", re.ASCII)
+_RECEIVED = re.compile(r"Received disconnect from (\S+?)(?: port (\d+))?: ?\d+: ", re.ASCII)
+_READ_ERROR = re.compile(r"Read error from remote host (\S+?)(?: port (\d+))?: ", re.ASCII)
+_LIBWRAP = re.compile(r"refused connect from (?:\S+ \((?=\S+\)$))?([^\s()]+)", re.ASCII)
+_ACCESS_DENIED = re.compile(r"Access denied for user (.*) by PAM account configuration")
 _MAX_ATTEMPTS = re.compile(
     r"maximum authentication attempts exceeded for (?:(?:invalid|illegal) user )?(.*) from (\S+) port (\d+)(?: ssh2)?",
     re.ASCII,
@@ -184,6 +187,10 @@ def _kex(_message: str) -> Fields:
     return {"event": "negotiation_failed"}
 
 
+def _no_key_exchange(message: str) -> Fields:
+    return _kex(message) if message == "Unable to negotiate a key exchange method" else None
+
+
 _negotiation = _placed("negotiation_failed", _FROM_AT_END)
 
 _READERS: dict[str, Callable[[str], Fields]] = {
@@ -204,7 +211,7 @@ _READERS: dict[str, Callable[[str], Fields]] = {
     "maximum": _named("max_attempts", _MAX_ATTEMPTS),
     "PAM:": _pam,
     "PAM": _pam,
-    "Unable": lambda message: _peer("negotiation_failed", _WITH, message),
+    "Unable": lambda message: _peer("negotiation_failed", _WITH, message) or _no_key_exchange(message),
     "Bad": _negotiation,
     "Did": _negotiation,
     "banner": _placed("negotiation_failed", _WORDS_FROM),
@@ -214,7 +221,10 @@ _READERS: dict[str, Callable[[str], Fields]] = {
     "Timeout": _timeout,
     "Timeout,": _timeout,
     "drop": _placed("connection_closed", _DROPPED),
-    "refused": _placed("connection_closed", re.compile(r"refused connect from (\S+)")),
+    "refused": _placed("connection_closed", _LIBWRAP),
+    "Read": _placed("connection_closed", _READ_ERROR),
+    "Access": _named("failed", _ACCESS_DENIED),
+    "no": lambda message: _kex(message) if message.startswith("no matching ") else None,
     "Starting": _session,
     "Close": _session,
     "ROOT": _root_refused,
