@@ -68,7 +68,8 @@ def test_the_whole_task_has_a_processor_limit(pool: Pool) -> None:
 
 def test_silence_is_ended(pool: Pool) -> None:
     *_, failure = pool.run(task("sleep", limits=Limits(silence_seconds=1)))
-    assert failure == Failure(reason="no sign of life for 1 seconds", item=8)
+    assert (failure.reason, failure.item) == ("no sign of life for 1 seconds", 8)
+    assert failure.seconds > 1
 
 
 def test_memory_is_limited(pool: Pool) -> None:
@@ -88,8 +89,8 @@ def test_broken_frames_are_a_failure(pool: Pool, function: str) -> None:
 
 
 def test_an_exception_is_a_failure_with_its_place(pool: Pool) -> None:
-    assert list(pool.run(task("raise_late")))[0] == 1
-    failure = list(pool.run(task("raise_late")))[1]
+    first, failure = pool.run(task("raise_late"))
+    assert first == 1
     assert failure.reason.startswith("KeyError: 'damaged \\x1b[2J' (sandbox_workers.py:")
 
 
@@ -111,9 +112,9 @@ def test_no_way_out(pool: Pool, tmp_path: Path) -> None:
     image = tmp_path / "image"
     image.write_bytes(b"evidence")
     source = os.open(image, os.O_RDONLY)
-    paths = {"image": str(image), "parent": str(os.getpid()), "source": "6"}
+    paths = {"image": str(image), "parent": str(os.getpid())}
     outcome = next(iter(pool.run(task("escape", paths, message_type=dict[str, str], source=source))))
     os.close(source)
     assert {name for name, result in outcome.items() if result == "ALLOWED"} == set()
-    assert len(outcome) == 26
+    assert len(outcome) == 58
     assert image.read_bytes() == b"evidence"

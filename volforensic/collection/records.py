@@ -5,16 +5,16 @@ artifact's definition, which checks its keys and values, and encoded again behin
 worker reaches the case unchecked, and a record costs microseconds.
 """
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from volforensic.collection.definitions import COMMON_FIELDS, Artifact
 from volforensic.inventory.entry import FileEntry
 from volforensic.record import text_fields, timestamp_text
 
-_TYPES: dict[str, Any] = {"string": str | None, "integer": int | None, "boolean": bool | None, "list": list[str] | None}
+_TYPES: dict[str, Any] = {"string": str, "integer": int, "boolean": bool, "list": list[str]}
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -28,7 +28,7 @@ class Batch(NamedTuple):
     @property
     def unparsed(self) -> int:
         """How many of the records are lines that the parser did not understand."""
-        return sum(row.unparsed is not None for row in self.rows)
+        return sum(row.unparsed is True for row in self.rows)
 
 
 class Records:
@@ -44,15 +44,15 @@ class Records:
         """Return rows, lines of JSON, as records of the file at ``host_path``; the first ``skipped`` are left out."""
         rows, refused = self._decoded(lines)
         rows = rows[skipped:]
-        source = _ENCODER.encode(text_fields("source", host_path))[1:-1].decode()
-        middle = f',"artifact":"{self._artifact}","volume":{entry.volume},{source},"inode":{entry.inode},"position":'
-        heads = [self._head(row, middle) for row in rows]
-        tails = _ENCODER.encode_lines(rows).split(b"\n")
-        joined = [
-            b"%b}\n" % head if tail == b"{}" else b"%b,%b\n" % (head, tail[1:])
-            for head, tail in zip(heads, tails, strict=False)  # behind the last line end stands an empty tail
-        ]
-        return Batch(b"".join(joined), rows, refused)
+        source = text_fields("source", host_path)
+        path, path_bytes = source["source"], source.get("source_bytes", UNSET)
+        for number, row in enumerate(rows, self._number + 1):
+            row.record_id = f"{self._artifact}:{number}"
+            row.timestamp = timestamp_text(row.timestamp)
+            row.artifact, row.volume, row.source, row.inode = self._artifact, entry.volume, path, entry.inode
+            row.source_bytes = path_bytes
+        self._number += len(rows)
+        return Batch(_ENCODER.encode_lines(rows), rows, refused)
 
     def _decoded(self, lines: bytes) -> tuple[list[Any], int]:
         try:
@@ -67,16 +67,6 @@ class Records:
                 refused += 1
         return rows, refused
 
-    def _head(self, row: Any, middle: str) -> bytes:
-        """Return the record's own keys, and clear them in the row: what is left of it are the artifact's fields."""
-        self._number += 1
-        moment, described = timestamp_text(row.timestamp), _described(row.timestamp_desc)
-        shown = "null" if moment is None else f'"{moment}"'
-        number = f"{self._artifact}:{self._number}"
-        head = f'{{"record_id":"{number}","timestamp":{shown},"timestamp_desc":{described}{middle}{row.position}'
-        row.timestamp, row.timestamp_desc, row.position = None, "", 0
-        return head.encode()
-
 
 def encoded_rows(rows: list[Any]) -> bytes:
     """Return rows as lines of JSON."""
@@ -84,16 +74,25 @@ def encoded_rows(rows: list[Any]) -> bytes:
 
 
 def _row_type(artifact: Artifact) -> type[msgspec.Struct]:
-    fields: list[tuple[str, Any, Any]] = [("position", int, 0), ("timestamp", int | None, None)]
-    fields.append(("timestamp_desc", str, ""))
+    """Return a type with the keys of a record in their order: the record's own, then the artifact's fields.
+
+    A worker may give position, timestamp (microseconds), its description and fields; the other keys are ours to set,
+    and decoding takes nothing but their empty values.
+    """
+    fields: list[tuple[str, Any, Any]] = [
+        ("record_id", Literal[""], ""),
+        ("timestamp", int | None, None),
+        ("timestamp_desc", str, ""),
+        ("artifact", Literal[""], ""),
+        ("volume", Literal[0], 0),
+        ("source", Literal[""], ""),
+        ("source_bytes", UnsetType | Literal[""], UNSET),
+        ("inode", Literal[0], 0),
+        ("position", int, 0),
+    ]
     common = dict.fromkeys(COMMON_FIELDS, "string") | {"unparsed": "boolean"}
     for name, kind in {**artifact.fields, **common}.items():
-        fields.append((name, _TYPES[kind], None))
+        fields.append((name, _TYPES[kind] | UnsetType, UNSET))
         if kind == "string":
-            fields.append((f"{name}_bytes", str | None, None))
-    return msgspec.defstruct("ParsedRow", fields, omit_defaults=True, forbid_unknown_fields=True, gc=False)
-
-
-@lru_cache(maxsize=256)
-def _described(text: str) -> str:
-    return _ENCODER.encode(text).decode()
+            fields.append((f"{name}_bytes", str | UnsetType, UNSET))
+    return msgspec.defstruct("Record", fields, forbid_unknown_fields=True, gc=False)

@@ -11,7 +11,9 @@ import msgspec
 from volforensic.sandbox.confinement import Limits
 
 FRAME_HEADER = struct.Struct("<IB")
-FRAME_LIMIT = 32 << 20
+FRAME_LIMIT = 20 << 20
+FRAME_COST = 4 << 10
+"""What a frame counts for, on top of its bytes, against a worker's output: a flood of tiny ones ends too."""
 KIND_MESSAGE, KIND_FAILED, KIND_DONE = 1, 2, 3
 
 HEARTBEAT = struct.Struct("<QQ")

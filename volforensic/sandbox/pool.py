@@ -5,6 +5,7 @@ value in the stream like the messages before it. The caller decides whether to t
 """
 
 import contextlib
+import fcntl
 import mmap
 import os
 import selectors
@@ -14,6 +15,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,12 +24,13 @@ import msgspec
 from volforensic.errors import HostError
 from volforensic.sandbox.confinement import Limits
 from volforensic.sandbox.messages import Ended, Kill, Notice, Order, Start, Started
-from volforensic.sandbox.running import Failure, RunningTask
+from volforensic.sandbox.running import Check, Failure, RunningTask
 
-_SERVER_MODULE = "volforensic.sandbox.server"
+_SERVER = "import sys; sys.path.append(sys.argv.pop(1)); from volforensic.sandbox.server import main; main()"
+_PACKAGE_FOLDER = Path(__file__).resolve().parent.parent.parent
+_MOST_JOBS = 64  # the notices of so many fit into the socket: neither side ever waits for the other to read
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _PIPE_SIZE = 1 << 20
-_SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, fcntl(2)
 _TICK_SECONDS = 0.25
 _MESSAGE_LIMIT = 64 << 10
 
@@ -38,7 +41,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     ``function`` is ``package.module:function`` with ``(Workplace, arguments) -> Iterator[message]``; ``arguments`` go
     through MessagePack. ``message_type`` is what each yielded message is decoded into. ``prepare`` names a function
     without arguments that the worker calls before it is locked in (to open a library's own data); its result is
-    ``Workplace.prepared``.
+    ``Workplace.prepared``. ``check`` looks at each message in the parent; a task with one runs once.
     """
 
     function: str
@@ -47,6 +50,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     source: int = -1
     limits: Limits = Limits()
     prepare: str = ""
+    check: Check | None = None
 
 
 class Pool:
@@ -54,24 +58,28 @@ class Pool:
 
     def __init__(self, preload: Iterable[str], jobs: int = 2) -> None:
         """Note which modules the server loads before it forks, and how many workers may run at once."""
-        self.jobs = max(1, jobs)
+        self.jobs = min(max(1, jobs), _MOST_JOBS)
         self.processor_seconds = 0.0
         self.peak_memory = 0
         self._preload = tuple(preload)
         self._tasks_started = 0
-        self._notices: dict[int, list[Started | Ended]] = {}
+        self._notices: dict[int, list[Started | Ended]] = {}  # by task, for those that run
         self._decoder = msgspec.msgpack.Decoder(Notice)
         self._server: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
+        self._errors = -1
 
     def __enter__(self) -> Self:
         """Start the fork server."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._errors = os.memfd_create("errors", os.MFD_CLOEXEC)
         with theirs:
+            # -P: what lies in the working directory is not ours, and may be the evidence.
             self._server = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", _SERVER_MODULE, str(theirs.fileno()), *self._preload],
+                [sys.executable, "-P", "-c", _SERVER, str(_PACKAGE_FOLDER), str(theirs.fileno()), *self._preload],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                stderr=self._errors,
                 env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
                 pass_fds=[theirs.fileno()],
             )
@@ -90,6 +98,9 @@ class Pool:
             except subprocess.TimeoutExpired:
                 self._server.kill()
                 self._server.wait()
+        if self._errors >= 0:
+            os.close(self._errors)
+            self._errors = -1
 
     def run(self, task: Task) -> Iterator[Any]:
         """Yield one task's messages as they come; a ``Failure`` comes last where the worker did not end well."""
@@ -116,7 +127,7 @@ class Pool:
                 if head.finished:
                     active.popleft()
                     self._account(head)
-                    head.close()
+                    self._forget(head)
                     if head.failure is not None:
                         yield index, head.failure
                     continue
@@ -124,38 +135,39 @@ class Pool:
         finally:
             for _, running in active:
                 self._kill(running)
-                running.close()
+                self._forget(running)
 
     def _start(self, task: Task) -> RunningTask:
         self._tasks_started += 1
         number = self._tasks_started
-        arguments = os.memfd_create("arguments", os.MFD_CLOEXEC)
-        heartbeat = os.memfd_create("heartbeat", os.MFD_CLOEXEC)
-        os.truncate(heartbeat, mmap.PAGESIZE)
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        with contextlib.suppress(OSError):  # over a user's limit for pipes it stays smaller
-            _set_pipe_size(reader)
-        try:
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            arguments, heartbeat = _memory("arguments", theirs), _memory("heartbeat", theirs)
+            reader, writer = os.pipe2(os.O_CLOEXEC)
+            ours.callback(os.close, reader)
+            theirs.callback(os.close, writer)
+            os.set_blocking(reader, False)
+            with contextlib.suppress(OSError):  # over a user's limit for pipes it stays smaller
+                fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
             _write_all(arguments, msgspec.msgpack.encode(task.arguments))
-            descriptors = [arguments, writer, heartbeat] + ([task.source] if task.source >= 0 else [])
-            self._send(
-                Start(task=number, function=task.function, prepare=task.prepare, limits=task.limits), descriptors
-            )
+            os.truncate(heartbeat, mmap.PAGESIZE)
+            # A page that a worker could cut off would kill the parent when it looks.
+            fcntl.fcntl(heartbeat, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
             page = mmap.mmap(heartbeat, mmap.PAGESIZE)
-        finally:
-            for descriptor in (arguments, heartbeat, writer):
-                os.close(descriptor)
-        os.set_blocking(reader, False)
-        return RunningTask(number, task.message_type, task.limits, reader, page)
+            descriptors = [arguments, writer, heartbeat] + ([task.source] if task.source >= 0 else [])
+            order = Start(task=number, function=task.function, prepare=task.prepare, limits=task.limits)
+            self._send(order, descriptors)
+            ours.pop_all()
+        self._notices[number] = []
+        return RunningTask(number, task.message_type, task.limits, reader, page, task.check)
 
     def _wait(self, running: list[RunningTask], head: RunningTask) -> None:
         with selectors.DefaultSelector() as selector:
             if self._connection is None:
                 raise HostError("sandbox", "the fork server is not running")
             selector.register(self._connection, selectors.EVENT_READ, None)
-            for task in running:
-                if task.wants_data(is_head=task is head):
-                    selector.register(task.reader, selectors.EVENT_READ, task)
+            listened = [task for task in running if task.wants_data(is_head=task is head)]
+            for task in listened:
+                selector.register(task.reader, selectors.EVENT_READ, task)
             for key, _ in selector.select(_TICK_SECONDS):
                 if key.data is None:
                     self._take_notice()
@@ -164,21 +176,38 @@ class Pool:
         now = time.monotonic()
         for task in running:
             self._deliver(task)
-            if task.overdue(now, is_read=task.wants_data(is_head=task is head)):
+            if task.overdue(now, is_read=task in listened):
                 self._kill(task)
 
     def _take_notice(self) -> None:
-        if self._connection is None:
-            return
-        data = self._connection.recv(_MESSAGE_LIMIT)
+        try:
+            data = self._connection.recv(_MESSAGE_LIMIT) if self._connection is not None else b""
+        except OSError:
+            data = b""
         if not data:
-            raise HostError("sandbox", "the fork server ended", "Run `volforensic doctor`; a library may be missing")
+            raise self._server_ended()
         notice = self._decoder.decode(data)
-        self._notices.setdefault(notice.task, []).append(notice)
+        if notice.task in self._notices:  # else of a task that was given up
+            self._notices[notice.task].append(notice)
 
     def _deliver(self, running: RunningTask) -> None:
-        for notice in self._notices.pop(running.number, []):
+        for notice in self._notices[running.number]:
             running.notice(notice)
+        self._notices[running.number] = []
+
+    def _forget(self, running: RunningTask) -> None:
+        running.close()
+        self._notices.pop(running.number, None)
+
+    def _server_ended(self) -> HostError:
+        """Return the error to raise; the last thing that the server said is why."""
+        said = os.pread(self._errors, _MESSAGE_LIMIT, 0).decode(errors="replace").strip() if self._errors >= 0 else ""
+        reason = said.rpartition("\n")[2][:200]
+        return HostError(
+            "sandbox",
+            "the fork server ended" + (f": {reason}" if reason else " (killed, or out of memory)"),
+            "Run `volforensic doctor`; a library may be missing",
+        )
 
     def _account(self, running: RunningTask) -> None:
         if running.ended is not None:
@@ -186,13 +215,22 @@ class Pool:
             self.peak_memory = max(self.peak_memory, running.ended.peak_memory)
 
     def _kill(self, running: RunningTask) -> None:
-        with contextlib.suppress(OSError):  # the server may be gone already, and its workers with it
+        with contextlib.suppress(HostError):  # the server may be gone already, and its workers with it
             self._send(Kill(task=running.number), [])
 
     def _send(self, order: Order, descriptors: list[int]) -> None:
         if self._connection is None:
             raise HostError("sandbox", "the fork server is not running")
-        socket.send_fds(self._connection, [msgspec.msgpack.encode(order)], descriptors)
+        try:
+            socket.send_fds(self._connection, [msgspec.msgpack.encode(order)], descriptors)
+        except OSError as error:
+            raise self._server_ended() from error
+
+
+def _memory(name: str, stack: contextlib.ExitStack) -> int:
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    stack.callback(os.close, descriptor)
+    return descriptor
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -201,10 +239,4 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _set_pipe_size(descriptor: int) -> None:
-    import fcntl  # noqa: PLC0415 - used here alone
-
-    fcntl.fcntl(descriptor, _SET_PIPE_SIZE, _PIPE_SIZE)
-
-
-__all__ = ["Failure", "Limits", "Pool", "Task"]
+__all__ = ["Check", "Failure", "Limits", "Pool", "Task"]

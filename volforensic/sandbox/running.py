@@ -1,4 +1,9 @@
-"""One task that a worker has in hand, as the parent sees it: its frames, its signs of life, its end."""
+"""One task that a worker has in hand, as the parent sees it: its frames, its signs of life, its end.
+
+The worker may be in the hands of whoever wrote the evidence. Nothing that it sends or shows is taken on trust: a frame
+has a known kind and a bounded length, a body decodes into the declared type and passes the task's check, and after the
+first frame that does not, nothing more is taken.
+"""
 
 import mmap
 import os
@@ -6,37 +11,59 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from volforensic.sandbox.confinement import Limits
 from volforensic.sandbox.messages import (
+    FRAME_COST,
     FRAME_HEADER,
     FRAME_LIMIT,
     HEARTBEAT,
     KIND_DONE,
     KIND_FAILED,
+    KIND_MESSAGE,
     Ended,
     Started,
 )
 
 _READ_SIZE = 1 << 20
 _BUFFER_LIMIT = 64 << 20
+_LONGEST_REASON = 600
+_SECONDS_TO_END = 10
+_LONGEST_STEP = 1.0
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MemoryError, ValueError)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker that did not end well: why, and which item it had in hand (None when it had begun none)."""
+    """A worker that did not end well: why, and which item it said to have in hand (None when it had begun none).
+
+    ``seconds`` is the wall time since its last message: what was lost with it.
+    """
 
     reason: str
     item: int | None = None
+    seconds: float = 0.0
+
+
+class Check(Protocol):
+    """What the parent asks of a task's messages beyond their type. One check goes with one run of a task."""
+
+    def refused(self, message: Any) -> str:
+        """Return why the message cannot be an honest worker's; empty where it can."""
+
+    def missing(self) -> str:
+        """Return what should have come before the worker ended; empty where all came."""
 
 
 class RunningTask:
     """Holds the pipe and the heartbeat page of one worker."""
 
-    def __init__(self, number: int, message_type: Any, limits: Limits, reader: int, page: mmap.mmap) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - it only keeps what it is given
+        self, number: int, message_type: Any, limits: Limits, reader: int, page: mmap.mmap, check: Check | None = None
+    ) -> None:
         """Take the descriptors; ``close`` gives them back."""
         self.number = number
         self.reader = reader
@@ -44,47 +71,59 @@ class RunningTask:
         self.failure: Failure | None = None
         self._limits = limits
         self._page = page
+        self._check = check
         self._decoder = msgspec.msgpack.Decoder(message_type)
         self._buffer = bytearray()
         self._received = 0
         self._process = 0
         self._is_done = False
         self._is_closed = False
+        self._clock = _WatchedTime()
         self._last_sign = (0, 0)
-        self._last_sign_time = time.monotonic()
+        self._last_sign_seconds = 0.0
         self._last_sign_cpu = 0.0
+        self._closed_seconds = 0.0
+        self._taken_seconds = 0.0
 
     @property
     def finished(self) -> bool:
-        """Whether everything that will ever come has been taken and the worker is gone."""
-        return self._is_closed and self.ended is not None and not self._has_frame()
+        """Whether everything that will ever be taken has been taken and the worker is gone."""
+        is_read = self._is_closed and not self._has_frame()
+        return self.ended is not None and (is_read or self.failure is not None)
 
     def wants_data(self, *, is_head: bool) -> bool:
         """Return whether the pipe is to be read now; one that is ahead of its turn only fills a bounded buffer."""
-        return not self._is_closed and (len(self._buffer) < _BUFFER_LIMIT if not is_head else not self._has_frame())
+        if self._is_closed or self.failure is not None:
+            return False
+        return not self._has_frame() if is_head else len(self._buffer) < _BUFFER_LIMIT
 
     def read(self) -> None:
         """Take what the pipe has."""
         data = os.read(self.reader, _READ_SIZE)
         self._buffer += data
-        self._received += len(data)
         if not data:
             self._is_closed = True
-        elif self._received > self._limits.output:
-            self._fail(f"the worker wrote more than {self._limits.output} bytes")
+            self._closed_seconds = self._clock.seconds
+        self._charge(len(data))
 
     def take(self) -> Iterator[Any]:
         """Yield the messages that are complete."""
-        while self._has_frame():
+        while self.failure is None and self._has_frame():
             length, kind = FRAME_HEADER.unpack_from(self._buffer)
             body = bytes(self._buffer[FRAME_HEADER.size : FRAME_HEADER.size + length])
             del self._buffer[: FRAME_HEADER.size + length]
-            if kind == KIND_DONE:
-                self._is_done = True
-            elif kind == KIND_FAILED:
-                self._fail(msgspec.msgpack.decode(body, type=str))
-            else:
+            self._charge(FRAME_COST)
+            self._taken_seconds = self._clock.seconds
+            if self._is_done:
+                self._fail("the worker went on after its last message")
+            elif kind == KIND_MESSAGE:
                 yield from self._decode(body)
+            elif kind == KIND_DONE:
+                self._end(self._check.missing() if self._check is not None else "")
+            elif kind == KIND_FAILED:
+                self._fail(_worker_reason(body))
+            else:
+                self._fail(f"the worker sent a frame of the unknown kind {kind}")
 
     def notice(self, notice: Started | Ended) -> None:
         """Take what the server says of this worker."""
@@ -96,22 +135,15 @@ class RunningTask:
             self._fail(_describe_end(notice))
 
     def overdue(self, now: float, *, is_read: bool) -> bool:
-        """Return whether the worker must be ended: broken frames, too much output, or no sign of life for too long."""
+        """Return whether the worker must be ended: broken frames, too much output, or time that is up.
+
+        Time counts while the parent reads the worker's pipe: one that has to wait for the parent is not late.
+        """
+        self._clock.advance(now, counts=is_read or self._is_closed)
         if self.ended is not None:
             return False
-        if self.failure is not None and not self._is_closed:
-            return True
-        sign = (HEARTBEAT.unpack_from(self._page)[0], self._received)
-        if sign != self._last_sign or not is_read:
-            self._last_sign, self._last_sign_time, self._last_sign_cpu = sign, now, self._processor_seconds()
-            return False
-        silence = now - self._last_sign_time
-        if silence > self._limits.silence_seconds:
-            self._fail(f"no sign of life for {self._limits.silence_seconds} seconds")
-        elif silence > self._limits.item_seconds:
-            burnt = self._processor_seconds() - self._last_sign_cpu
-            if burnt > self._limits.item_seconds:
-                self._fail(f"one item took more than {self._limits.item_seconds} seconds of processor time")
+        if self.failure is None:
+            self._watch(is_read=is_read)
         return self.failure is not None
 
     def close(self) -> None:
@@ -121,28 +153,65 @@ class RunningTask:
         os.close(self.reader)
         self._page.close()
 
+    def _watch(self, *, is_read: bool) -> None:
+        if self._clock.seconds > self._limits.longest:
+            self._fail(f"the task took more than {self._limits.longest} seconds")
+        elif self._is_closed:
+            if self._clock.seconds - self._closed_seconds > _SECONDS_TO_END:
+                self._fail("the worker closed its pipe and did not end")
+        else:
+            self._watch_item(is_read=is_read)
+
+    def _watch_item(self, *, is_read: bool) -> None:
+        sign = (HEARTBEAT.unpack_from(self._page)[0], self._received)
+        if sign != self._last_sign or not is_read:
+            self._last_sign, self._last_sign_seconds = sign, self._clock.seconds
+            self._last_sign_cpu = self._processor_seconds()
+            return
+        silence = self._clock.seconds - self._last_sign_seconds
+        if silence > self._limits.silence_seconds:
+            self._fail(f"no sign of life for {self._limits.silence_seconds} seconds")
+        elif silence > self._limits.item_seconds:
+            burnt = self._processor_seconds() - self._last_sign_cpu
+            if burnt > self._limits.item_seconds:
+                self._fail(f"one item took more than {self._limits.item_seconds} seconds of processor time")
+
     def _has_frame(self) -> bool:
-        if len(self._buffer) < FRAME_HEADER.size:
+        if len(self._buffer) < FRAME_HEADER.size or self.failure is not None:
             return False
         length: int = FRAME_HEADER.unpack_from(self._buffer)[0]
         if length > FRAME_LIMIT:
             self._fail(f"the worker announced a message of {length} bytes")
-            self._buffer.clear()
             return False
         return len(self._buffer) >= FRAME_HEADER.size + length
+
+    def _charge(self, count: int) -> None:
+        self._received += count
+        if self._received > self._limits.output:
+            self._fail(f"the worker wrote more than {self._limits.output} bytes")
 
     def _decode(self, body: bytes) -> Iterator[Any]:
         try:
             message = self._decoder.decode(body)
-        except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+        except _UNDECODABLE as error:
             self._fail(f"the worker sent a message that is not valid: {error}")
             return
-        yield message
+        reason = self._check.refused(message) if self._check is not None else ""
+        if reason:
+            self._fail(f"the worker sent a message that cannot be true: {reason}")
+        else:
+            yield message
+
+    def _end(self, missing: str) -> None:
+        self._is_done = True
+        if missing:
+            self._fail(missing)
 
     def _fail(self, reason: str) -> None:
         if self.failure is None:
             signs, item = HEARTBEAT.unpack_from(self._page)
-            self.failure = Failure(reason=reason, item=item if signs else None)
+            lost = self._clock.seconds - self._taken_seconds
+            self.failure = Failure(reason=reason[:_LONGEST_REASON], item=item if signs else None, seconds=lost)
 
     def _processor_seconds(self) -> float:
         """Read the worker's CPU time (proc(5), fields 14 and 15 of stat); 0 when it is gone."""
@@ -155,12 +224,34 @@ class RunningTask:
         return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
 
 
+class _WatchedTime:
+    """Holds the seconds for which a worker was watched: a parent that was busy elsewhere counts as one look."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._last = time.monotonic()
+
+    def advance(self, now: float, *, counts: bool) -> None:
+        if counts:
+            self.seconds += min(now - self._last, _LONGEST_STEP)
+        self._last = now
+
+
+def _worker_reason(body: bytes) -> str:
+    try:
+        reason: str = msgspec.msgpack.decode(body, type=str)
+    except _UNDECODABLE:
+        return "the worker failed and could not say why"
+    return reason or "the worker failed and did not say why"
+
+
 def _describe_end(ended: Ended) -> str:
     if ended.status >= 0:
         return f"the worker ended with status {ended.status}"
-    names = {
+    number = -ended.status
+    names: dict[int, str] = {
         signal.SIGXCPU: "it used up its processor time",
         signal.SIGKILL: "it was ended (out of memory, or out of processor time)",
     }
-    number = -ended.status
-    return f"the worker died of signal {number}: {names.get(signal.Signals(number), signal.Signals(number).name)}"
+    known = {known.value: known.name for known in signal.Signals}
+    return f"the worker died of signal {number}: {names.get(number) or known.get(number, 'of no name')}"

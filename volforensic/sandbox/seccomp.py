@@ -1,8 +1,11 @@
 """A seccomp filter that allows what a parser needs and refuses everything else with EPERM.
 
 What is allowed: reading and writing descriptors that are open, memory, clocks, signal handling of its own, ending.
-There is no open, socket, fork, exec, kill, ioctl or change of metadata in the list, so none needs to be forbidden by
-name. Sources: seccomp(2), Documentation/userspace-api/seccomp_filter.rst; system call numbers from the kernel's
+There is no open, socket, fork, exec, kill, ioctl, fcntl or change of metadata in the list, so none needs to be
+forbidden by name. Two calls are allowed by their arguments: clone only for a thread, mmap only for memory that the
+memory limit counts. Code may be made executable: the YARA engine compiles its rules to machine code.
+
+Sources: seccomp(2), Documentation/userspace-api/seccomp_filter.rst; system call numbers from the kernel's
 arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (aarch64).
 """
 
@@ -15,6 +18,7 @@ from typing import NamedTuple
 
 class _Architecture(NamedTuple):
     audit: int
+    mmap: int
     clone: int
     clone3: int
     allowed: tuple[int, ...]
@@ -22,10 +26,11 @@ class _Architecture(NamedTuple):
 
 _X86_64 = _Architecture(
     0xC000003E,
+    9,
     56,
     435,
     (
-        *(0, 1, 3, 7, 8, 9, 10, 11, 12),  # read write close poll lseek mmap mprotect munmap brk
+        *(0, 1, 3, 7, 8, 10, 11, 12),  # read write close poll lseek mprotect munmap brk
         *(13, 14, 15, 17, 19, 20),  # rt_sigaction rt_sigprocmask rt_sigreturn pread64 readv writev
         *(24, 25, 28, 35, 39, 60),  # sched_yield mremap madvise nanosleep getpid exit
         *(96, 98, 131, 186, 202, 219),  # gettimeofday getrusage sigaltstack gettid futex restart_syscall
@@ -35,10 +40,11 @@ _X86_64 = _Architecture(
 )
 _AARCH64 = _Architecture(
     0xC00000B7,
+    222,
     220,
     435,
     (
-        *(63, 64, 57, 73, 62, 222, 226, 215, 214),  # read write close ppoll lseek mmap mprotect munmap brk
+        *(63, 64, 57, 73, 62, 226, 215, 214),  # read write close ppoll lseek mprotect munmap brk
         *(134, 135, 139, 67, 65, 66),  # rt_sigaction rt_sigprocmask rt_sigreturn pread64 readv writev
         *(124, 216, 233, 101, 172, 93),  # sched_yield mremap madvise nanosleep getpid exit
         *(169, 165, 132, 178, 98, 128),  # gettimeofday getrusage sigaltstack gettid futex restart_syscall
@@ -51,8 +57,10 @@ _ARCHITECTURES = {"x86_64": _X86_64, "aarch64": _AARCH64}
 _SET_SECCOMP, _FILTER_MODE = 22, 2
 _RETURN_KILL, _RETURN_ERROR, _RETURN_ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 _LOAD_WORD, _JUMP_EQUAL, _JUMP_BITS_SET, _RETURN = 0x20, 0x15, 0x45, 0x06
-_OFFSET_NUMBER, _OFFSET_ARCHITECTURE, _OFFSET_FIRST_ARGUMENT = 0, 4, 16
+_OFFSET_NUMBER, _OFFSET_ARCHITECTURE, _OFFSET_FIRST_ARGUMENT, _OFFSET_FOURTH_ARGUMENT = 0, 4, 16, 40
 _CLONE_THREAD = 0x10000
+_UNCOUNTED_MEMORY = 0x01 | 0x100 | 0x40000
+"""MAP_SHARED, MAP_GROWSDOWN, MAP_HUGETLB: RLIMIT_DATA does not count them (mmap(2); is_data_mapping in mm/vma.h)."""
 
 
 def supported() -> bool:
@@ -90,6 +98,13 @@ def _program(architecture: _Architecture) -> list[bytes]:
     for number in architecture.allowed:  # the x32 numbers have a high bit and so are not in the list
         program.append(_instruction(_JUMP_EQUAL, 0, 1, number))
         program.append(_instruction(_RETURN, 0, 0, _RETURN_ALLOW))
+    program += [
+        _instruction(_JUMP_EQUAL, 0, 4, architecture.mmap),
+        _instruction(_LOAD_WORD, 0, 0, _OFFSET_FOURTH_ARGUMENT),
+        _instruction(_JUMP_BITS_SET, 0, 1, _UNCOUNTED_MEMORY),
+        _instruction(_RETURN, 0, 0, _RETURN_ERROR | errno.EPERM),
+        _instruction(_RETURN, 0, 0, _RETURN_ALLOW),
+    ]
     # A thread of its own is allowed (the YARA engine's clock), a process is not. clone3 hides its flags behind a
     # pointer: with ENOSYS the C library falls back to clone.
     program += [

@@ -15,11 +15,12 @@ import msgspec
 
 from volforensic.sandbox.confinement import die_with_parent
 from volforensic.sandbox.messages import Ended, Kill, Order, Start, Started
-from volforensic.sandbox.worker import Descriptors, resolve, run
+from volforensic.sandbox.worker import Descriptors, run
 
 MESSAGE_LIMIT = 64 << 10
 _CODECS = ("ascii", "latin_1", "utf_8", "utf_8_sig", "utf_16", "utf_16_be", "utf_16_le", "utf_32_le", "cp1252")
 _DESCRIPTORS = 4
+_HIGHEST_DESCRIPTOR = 1 << 20
 
 
 class _Server:
@@ -34,8 +35,11 @@ class _Server:
         wake_up, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        poll = select.poll()  # select(2) takes no descriptor above 1023
+        poll.register(self.connection, select.POLLIN)
+        poll.register(wake_up, select.POLLIN)
         while True:
-            ready, _, _ = select.select([self.connection.fileno(), wake_up], [], [])
+            ready = {descriptor for descriptor, _ in poll.poll()}
             if wake_up in ready:
                 os.read(wake_up, 4096)
             self._reap()
@@ -57,21 +61,27 @@ class _Server:
         return True
 
     def _start(self, order: Start, descriptors: list[int]) -> None:
-        process = os.fork()
+        server = os.getpid()
+        try:
+            process = os.fork()
+        except OSError:  # too many processes, no memory: this task fails, the server goes on
+            self._tell(Ended(task=order.task, status=os.EX_OSERR, processor_seconds=0, peak_memory=0))
+            return
         if process == 0:
-            self._become_worker(order, descriptors)
+            self._become_worker(order, descriptors, server)
         self.workers[process] = order.task
         self._tell(Started(task=order.task, process=process))
 
-    def _become_worker(self, order: Start, descriptors: list[int]) -> None:
+    def _become_worker(self, order: Start, descriptors: list[int], server: int) -> None:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             die_with_parent()
-            function = resolve(order.function)
-            prepare = resolve(order.prepare) if order.prepare else None
+            if os.getppid() != server:  # it died before the kernel was told
+                os._exit(1)
+            os.dup2(1, 2)  # to nowhere: the server's standard error is read by the parent
             _close_others({0, 1, 2, *descriptors})
-            run(function, prepare, order.limits, Descriptors(*descriptors))
+            run(order.function, order.prepare, order.limits, Descriptors(*descriptors))
         finally:
             os._exit(1)
 
@@ -108,7 +118,7 @@ def _close_others(kept: set[int]) -> None:
         if low < descriptor:  # closerange(0, 0) closes everything there is
             os.closerange(low, descriptor)
         low = descriptor + 1
-    os.closerange(low, 65536)
+    os.closerange(low, _HIGHEST_DESCRIPTOR)
 
 
 def main() -> None:

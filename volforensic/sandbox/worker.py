@@ -40,7 +40,6 @@ class Workplace:
 
 
 WorkerFunction = Callable[[Workplace, Any], Iterator[Any]]
-PrepareFunction = Callable[[], object]
 
 
 def resolve(name: str) -> Any:
@@ -52,13 +51,16 @@ def resolve(name: str) -> Any:
     return found
 
 
-def run(function: WorkerFunction, prepare: PrepareFunction | None, limits: Limits, descriptors: Descriptors) -> None:
+def run(function_name: str, prepare_name: str, limits: Limits, descriptors: Descriptors) -> None:
     """Do the work and end the process: status 0 when a last frame was sent, 1 when even that failed."""
     status = 1
     try:
+        function: WorkerFunction = resolve(function_name)
         page = mmap.mmap(descriptors.heartbeat, HEARTBEAT.size)
         given = msgspec.msgpack.decode(_read_all(descriptors.arguments))
-        prepared = prepare() if prepare is not None else None
+        prepared = resolve(prepare_name)() if prepare_name else None
+        os.close(descriptors.heartbeat)
+        os.close(descriptors.arguments)
         confine(limits)
         _send_results(function(Workplace(descriptors.source, page, prepared), given), descriptors.result)
         status = 0
