@@ -1,18 +1,62 @@
-"""The edge to dissect.btrfs: all subvolumes of a btrfs, walked from its top level (id 5)."""
+"""A btrfs on one device: all subvolumes, walked from its top level (id 5).
+
+Source: the kernel's include/uapi/linux/btrfs_tree.h (btrfs_inode_item, btrfs_dir_item, btrfs_root_item) and
+fs/btrfs/inode.c (new_simple_dir: a subvolume's name in a snapshot of its parent is an empty directory).
+"""
 
 import stat
+import struct
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
 
-from dissect.btrfs.btrfs import Btrfs
-from dissect.btrfs.c_btrfs import BTRFS_BLOCK_GROUP_PROFILE_MASK, BTRFS_BLOCK_GROUP_RAID1_MASK, c_btrfs
+from volforensic.evidence.btrfs_data import INLINE, FileExtent, extent_chunks, file_extent
+from volforensic.evidence.btrfs_tree import (
+    DIRECTORY_INDEX,
+    EXTENT_DATA,
+    INODE_ITEM,
+    ROOT_ITEM,
+    ROOT_REFERENCE,
+    BtrfsError,
+    Item,
+    Trees,
+)
+from volforensic.evidence.node import (
+    LINK_TARGET_LIMIT,
+    NEVER_ENDED,
+    TYPES,
+    Extent,
+    Listed,
+    Node,
+    Runs,
+    checked_runs,
+    name_problems,
+)
+from volforensic.evidence.reader import Window
 
-from volforensic.evidence.node import LINK_TARGET_LIMIT, Extent, Listed, Node, Runs, checked_runs
-from volforensic.evidence.reader import Window, buffered
-from volforensic.evidence.xfs import TYPES
+_TOP_LEVEL = 5
+_PLACEHOLDER_INODE = 2
+_INODE = struct.Struct("<16xQ16xIIII56xqIqIqIqI")  # size, links, uid, gid, mode; access, change, modification, birth
+_DIRECTORY_ENTRY = struct.Struct("<QBQ8xHHB")  # key of what it names, length of data, length of the name, type
+_NAMES_AT_ONCE = 4096
+_UNSOUND = "it stands in a tree block whose checksum is wrong"
 
-_READ_SIZE = 1 << 20
-_MIRRORED = int(BTRFS_BLOCK_GROUP_RAID1_MASK) | int(c_btrfs.BTRFS_BLOCK_GROUP.DUP.value)
+
+class _Name(NamedTuple):
+    """What a directory's entry names: an inode of the same tree, or the root of another."""
+
+    target: int
+    kind: int
+    name: bytes
+    is_sound: bool
+
+
+class _Tree(NamedTuple):
+    """A subvolume: address of its root block and the inode of its root directory."""
+
+    root: int
+    directory: int
 
 
 class BtrfsReader:
@@ -23,96 +67,157 @@ class BtrfsReader:
         self._window = window
         self._begin_item = begin_item
         self._skipped = skipped
-        self._filesystem: Any = Btrfs(buffered(window))
+        self._trees = Trees(window)
+        self._tree = lru_cache(1024)(self._read_tree)
 
     def root(self) -> Node:
         """Return the top level's root directory."""
-        return self._node(self._filesystem.fs_tree.root)
+        return self._node(_TOP_LEVEL, self._tree(_TOP_LEVEL).directory)
 
     def entries(self, directory: Node) -> Iterator[Listed]:
-        """Yield the names of a directory; a subvolume's root is an entry of its own tree."""
-        inode = self._filesystem.open_subvolume(directory.tree).inode(directory.inode, c_btrfs.BTRFS_FT_DIR)
-        for text, child in inode.iterdir():
-            name = text.encode("utf-8", "surrogateescape")
-            if name in (b".", b".."):
-                continue
-            yield self._listed(child, name)
+        """Yield the names of a directory; a subvolume's root is an entry of its own tree.
+
+        Names are taken some thousands at a time and their inodes in the order of the tree, where neighbours share
+        blocks. BtrfsError at the end where a part of the directory was lost.
+        """
+        damage = self._trees.damage
+        damage.clear()
+        low, high = (directory.inode, DIRECTORY_INDEX, 0), (directory.inode, DIRECTORY_INDEX + 1, 0)
+        items = self._trees.scan(self._tree(directory.tree).root, low, high)
+        lost: list[str] = []
+        while batch := list(islice(items, _NAMES_AT_ONCE)):
+            lost += damage
+            for name in sorted(found for item in batch for found in _names(item, lost)):
+                yield self._listed(directory, name)
+            damage.clear()
+        lost += damage
+        if lost:
+            raise BtrfsError("; ".join(dict.fromkeys(lost)))
+
+    def unreached(self) -> Iterator[int]:
+        """Yield nothing: this reader does not know which inodes are in use."""
+        return iter(())
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
-        """Yield a file's bytes through dissect: inline, compressed or on a striped profile."""
-        stream = self._filesystem.open_subvolume(tree).inode(inode).open()
-        position = 0
-        while data := stream.read(_READ_SIZE):
-            yield position, data
-            position += len(data)
+        """Yield a file's bytes; what cannot be had of it is left out, and BtrfsError says so at the end."""
+        lost = []
+        for extent in self._extents(tree, inode):
+            try:
+                if extent.is_written:
+                    yield from extent_chunks(extent, self._trees, self._window)
+            except BtrfsError as error:
+                lost.append(f"bytes from {extent.position}: {error}")
+        lost += self._trees.damage
+        if lost:
+            raise BtrfsError("; ".join(lost))
 
-    def _listed(self, child: Any, name: bytes) -> Listed:
-        inode, tree = int(child.inum), int(child.subvolume.objectid)
-        self._begin_item(inode)
-        problems = ("a name with a slash",) if b"/" in name else ()
-        if inode in self._skipped:
-            return Listed(
-                name, inode, tree, allocated=True, node=None, problems=(*problems, "reading this inode did not end")
-            )
+    def _read_tree(self, number: int) -> _Tree:
+        found = None
+        # A snapshot's root item has the transaction that made it in its key.
+        for item in self._trees.scan(self._trees.superblock.root, (number, ROOT_ITEM, 0), (number, ROOT_ITEM + 1, 0)):
+            found = item
+        if found is None or len(found.data) < 184:
+            raise BtrfsError(f"there is no root of subvolume {number}: " + "; ".join(self._trees.damage))
+        directory, root = struct.unpack_from("<QQ", found.data, 168)
+        return _Tree(root, directory)
+
+    def _listed(self, directory: Node, entry: _Name) -> Listed:
+        name = entry.name
+        problems = name_problems(name)
+        if not entry.is_sound:
+            problems = (*problems, f"the name: {_UNSOUND}")
+        tree, inode = directory.tree, entry.target
         try:
-            node = self._node(child)
-        except Exception as error:  # noqa: BLE001 - dissect's errors have no common root; this inode costs itself only
-            reason = f"the inode could not be read: {error or type(error).__name__}"[:300]
+            if entry.kind == ROOT_ITEM:
+                if not self._is_mounted_here(directory, entry):
+                    return Listed(name, _PLACEHOLDER_INODE, tree, allocated=True, node=_placeholder(tree))
+                tree, inode = entry.target, self._tree(entry.target).directory
+            self._begin_item(inode)
+            if inode in self._skipped:
+                return Listed(name, inode, tree, allocated=True, node=None, problems=(*problems, NEVER_ENDED))
+            node = self._node(tree, inode)
+        except BtrfsError as error:
+            reason = f"the inode could not be read: {error}"[:300]
             return Listed(name, inode, tree, allocated=True, node=None, problems=(*problems, reason))
         return Listed(name, inode, tree, allocated=True, node=node, problems=problems)
 
-    def _node(self, inode: Any) -> Node:
-        item = inode.inode
-        mode, size = int(item.mode), int(item.size)
+    def _is_mounted_here(self, directory: Node, entry: _Name) -> bool:
+        """Return whether the subvolume belongs at this place: in a snapshot the name of a nested one leads nowhere."""
+        key = (directory.tree, ROOT_REFERENCE, entry.target)
+        reference = self._trees.find(self._trees.superblock.root, key)
+        return reference is not None and reference.data[:8] == directory.inode.to_bytes(8, "little")
+
+    def _node(self, tree: int, inode: int) -> Node:
+        item = self._trees.find(self._tree(tree).root, (inode, INODE_ITEM, 0))
+        if item is None or len(item.data) < _INODE.size:
+            raise BtrfsError("there is no such inode")
+        size, links, uid, gid, mode, *times = _INODE.unpack_from(item.data)
+        accessed, changed, modified, created = (
+            seconds * 1_000_000_000 + fraction for seconds, fraction in zip(times[::2], times[1::2], strict=True)
+        )
         kind = TYPES.get(stat.S_IFMT(mode), "unknown")
-        runs = self._runs(inode, size) if kind == "file" else Runs(())
+        runs = self._runs(tree, inode, size) if kind == "file" else Runs(())
         return Node(
-            inode=int(inode.inum),
-            tree=int(inode.subvolume.objectid),
+            inode=inode,
+            tree=tree,
             type=kind,
             mode=stat.S_IMODE(mode),
-            uid=int(item.uid),
-            gid=int(item.gid),
+            uid=uid,
+            gid=gid,
             size=size,
-            modified=int(inode.mtime_ns),
-            accessed=int(inode.atime_ns),
-            changed=int(inode.ctime_ns),
-            created=int(inode.otime_ns) or None,
-            links=int(item.nlink),
-            link_target=self._link_target(inode, size) if kind == "symlink" else None,
+            modified=modified,
+            accessed=accessed,
+            changed=changed,
+            created=created or None,
+            links=links,
+            link_target=self._link_target(tree, inode, size) if kind == "symlink" else None,
             extents=runs.extents,
-            problems=runs.problems,
+            problems=runs.problems if item.is_sound else (*runs.problems, f"the inode: {_UNSOUND}"),
         )
 
-    def _link_target(self, inode: Any, size: int) -> bytes:
+    def _link_target(self, tree: int, inode: int, size: int) -> bytes:
         if size > LINK_TARGET_LIMIT:
-            raise ValueError(f"a symbolic link of {size} bytes")
-        return bytes(inode.link.encode("utf-8", "surrogateescape"))
+            raise BtrfsError(f"a symbolic link of {size} bytes")
+        return b"".join(data for _, data in self.chunks(tree, inode))[:size]
 
-    def _runs(self, inode: Any, size: int) -> Runs:
+    def _extents(self, tree: int, inode: int) -> Iterator[FileExtent]:
+        self._trees.damage.clear()
+        low, high = (inode, EXTENT_DATA, 0), (inode, EXTENT_DATA + 1, 0)
+        for item in self._trees.scan(self._tree(tree).root, low, high):
+            yield file_extent(item)
+
+    def _runs(self, tree: int, inode: int, size: int) -> Runs:
         extents: list[Extent] = []
-        cursor = inode.subvolume.tree.cursor()
-        for item, data in cursor.iter(inode.inum, c_btrfs.BTRFS_EXTENT_DATA_KEY, 0, ignore_offset=True):
-            kind = c_btrfs.btrfs_file_extent_item_inline(data)
-            if kind.type == c_btrfs.BTRFS_FILE_EXTENT_INLINE or kind.compression or kind.encryption:
+        unmapped = 0
+        for extent in self._extents(tree, inode):
+            if extent.kind == INLINE or (extent.is_written and extent.compression):
                 return Runs(None)
-            if kind.type != c_btrfs.BTRFS_FILE_EXTENT_REG:
-                continue  # allocated and never written
-            extent = c_btrfs.btrfs_file_extent_item_reg(data)
-            if not extent.disk_bytenr:
-                continue  # a hole
-            source = self._physical(int(extent.disk_bytenr) + int(extent.offset), int(extent.num_bytes))
-            if source is None:
-                return Runs(None)
-            extents.append(Extent(int(item.key.offset), source, int(extent.num_bytes)))
-        return checked_runs(extents, size, self._window)
+            if extent.is_written:
+                places = self._trees.physical(extent.address + extent.skipped, extent.length)
+                if places:
+                    extents.append(Extent(extent.position, self._window.offset + places[0], extent.length))
+                else:
+                    unmapped += max(0, min(extent.length, size - extent.position))
+        runs = checked_runs(extents, size, self._window)
+        problems = [*runs.problems, *self._trees.damage]
+        if unmapped:
+            problems.append(f"{unmapped} bytes lie in no chunk of this device")
+        return Runs(runs.extents, tuple(problems))
 
-    def _physical(self, logical: int, length: int) -> int | None:
-        """Return where in the source a run of logical bytes lies; None where it is not one run on this device."""
-        for chunk in self._filesystem._logical_fh.chunks:  # noqa: SLF001 - the chunk map has no public name
-            if chunk.offset <= logical and logical + length <= chunk.offset + chunk.length:
-                profile = int(chunk.type & BTRFS_BLOCK_GROUP_PROFILE_MASK)
-                if profile and not profile & _MIRRORED:
-                    return None
-                return self._window.offset + int(chunk.stripes[0].offset) + logical - int(chunk.offset)
-        return None
+
+def _names(item: Item, lost: list[str]) -> Iterator[_Name]:
+    if len(item.data) < _DIRECTORY_ENTRY.size:
+        lost.append(f"entry {item.key[2]} of the directory is too short")
+        return
+    target, kind, _, _, length, _ = _DIRECTORY_ENTRY.unpack_from(item.data)
+    name = item.data[_DIRECTORY_ENTRY.size : _DIRECTORY_ENTRY.size + length]
+    if kind not in {INODE_ITEM, ROOT_ITEM} or len(name) < length or not name:
+        lost.append(f"entry {item.key[2]} of the directory names nothing that is known")
+        return
+    yield _Name(target, kind, name, item.is_sound)
+
+
+def _placeholder(tree: int) -> Node:
+    return Node(
+        inode=_PLACEHOLDER_INODE, tree=tree, type="directory", mode=0o755, links=1, extents=(), is_placeholder=True
+    )

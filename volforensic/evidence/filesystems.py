@@ -19,6 +19,6 @@ def open_filesystem(
         from volforensic.evidence.btrfs import BtrfsReader  # noqa: PLC0415 - see above
 
         return BtrfsReader(window, begin_item, skipped)
-    from volforensic.evidence.tsk import TskReader  # noqa: PLC0415 - see above
+    from volforensic.evidence.tsk import open_with_tsk  # noqa: PLC0415 - see above
 
-    return TskReader(window, begin_item, skipped)
+    return open_with_tsk(kind, window, begin_item, skipped)

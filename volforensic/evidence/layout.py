@@ -129,6 +129,8 @@ def _volume_problems(volume: Volume, descriptor: int) -> Iterator[Problem]:
     if found is None:
         yield _without_filesystem(volume, Window(descriptor, volume.offset, volume.length))
         return
+    if found.remark:
+        yield _problem(volume, f"{found.type}: {found.remark}", lost=True)
     reason = ""
     if found.unread:
         reason = f"{found.type}: {found.unread}"

@@ -1,14 +1,37 @@
 """What every filesystem reader gives: entries of a directory with what their inodes say, and bytes of files."""
 
+import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from volforensic.evidence.reader import Window
 
 FILE_TYPES = ("file", "directory", "symlink", "fifo", "socket", "character_device", "block_device", "unknown")
+TYPES = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "directory",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "character_device",
+    stat.S_IFBLK: "block_device",
+}
+"""A mode's file type bits (inode(7)) in words."""
 LINK_TARGET_LIMIT = 4096
 MOST_EXTENTS = 65536
+MOST_DAMAGE = 1000
+"""Damaged blocks of one directory, at most: beyond that its rest is given up."""
 NEVER_ENDED = "reading this inode did not end"
+SLASH_IN_NAME = "a name with a slash"
+REACHED_BEFORE = "this directory was reached by another path already"
+HARMLESS = (SLASH_IN_NAME, REACHED_BEFORE)
+"""Problems of an entry that cost nothing: everything was read."""
+
+
+def name_problems(name: bytes) -> tuple[str, ...]:
+    """Return what no kernel would have written into a directory's name."""
+    slash = (SLASH_IN_NAME,) if b"/" in name else ()
+    return (*slash, "a name with a NUL byte") if b"\0" in name else slash
 
 
 class Extent(NamedTuple):
@@ -22,7 +45,8 @@ class Extent(NamedTuple):
 class Node(NamedTuple):
     """An inode: times are nanoseconds since 1970 UTC, ``extents`` is None where bytes need the filesystem to be read.
 
-    ``tree`` is the subvolume of a btrfs, 0 elsewhere; inode numbers are unique within a tree.
+    ``tree`` is the subvolume of a btrfs, 0 elsewhere; inode numbers are unique within a tree. A placeholder is a
+    directory that is empty by its nature: nothing is listed in it.
     """
 
     inode: int
@@ -40,6 +64,7 @@ class Node(NamedTuple):
     link_target: bytes | None = None
     extents: tuple[Extent, ...] | None = None
     problems: tuple[str, ...] = ()
+    is_placeholder: bool = False
 
 
 class Listed(NamedTuple):
@@ -61,6 +86,9 @@ class Reader(Protocol):
 
     def entries(self, directory: Node) -> Iterator[Listed]:
         """Yield what the directory lists, without ``.`` and ``..``; deleted names too where the reader finds them."""
+
+    def unreached(self) -> Iterator[int]:
+        """Yield, after all directories were listed, inodes in use to which no name led; nothing where not known."""
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes with their position in the file, for files without extents."""

@@ -8,6 +8,7 @@ import struct
 import uuid
 import zlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +18,7 @@ from volforensic.record import Problem
 SECTOR_SIZES = (512, 4096)
 _MOST_LOGICAL = 128
 _MOST_GPT_ENTRIES = 1024
+_LARGEST_GPT_ENTRY = 4096
 _EXTENDED_TYPES = {0x05, 0x0F, 0x85}
 _PROTECTIVE = 0xEE
 _GPT_HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
@@ -52,6 +54,8 @@ def read_table(window: Window) -> Table:
         if partitions:
             return Table(kind="gpt", sector_size=sector_size, partitions=partitions, problems=problems)
     partitions = list(_mbr_partitions(window, problems))
+    if not partitions and window.read_at(450, 1) == bytes([_PROTECTIVE]):
+        _note(problems, "the MBR says that there is a GPT, and none is valid", lost=True, offset=512)
     kind = "mbr" if partitions else "none"
     return Table(kind=kind, sector_size=512, partitions=partitions, problems=problems)
 
@@ -60,24 +64,44 @@ def _note(problems: list[Problem], reason: str, *, lost: bool = False, offset: i
     problems.append(Problem(stage="layout", reason=reason, lost=lost, offset=offset))
 
 
+class _Header(NamedTuple):
+    """A GPT header whose own checksum is right: sector of the entries, their number and size, their checksum."""
+
+    entries_at: int
+    number_of_entries: int
+    entry_size: int
+    entries_checksum: int
+
+
 def _gpt_partitions(window: Window, sector_size: int, problems: list[Problem]) -> Iterator[Partition]:
+    """Yield the partitions of the first table that is right, as the kernel takes it; else of the first that reads."""
     last_sector = window.length // sector_size - 1
-    primary = _gpt_header(window, 1, sector_size)
-    if primary is None:
-        backup = _gpt_header(window, last_sector, sector_size)
-        if backup is None:
-            return
-        _note(problems, "the primary GPT is damaged; the backup at the end of the disk was used", offset=sector_size)
-        header = backup
-    else:
-        header = primary
-        if _gpt_header(window, last_sector, sector_size) is None:
-            _note(problems, "there is no valid backup GPT in the last sector", offset=last_sector * sector_size)
-    yield from _gpt_entries(window, header, sector_size, problems)
+    primary, backup = (_gpt_header(window, sector, sector_size) for sector in (1, last_sector))
+    first, second = (
+        header is not None and _has_right_entries(window, header, sector_size) for header in (primary, backup)
+    )
+    if primary is None and backup is None:
+        return
+    if first and second and primary and backup and primary.entries_checksum != backup.entries_checksum:
+        _note(problems, "the primary GPT and its backup differ; the primary was used", offset=sector_size)
+    if not second:
+        _note(problems, "there is no valid backup GPT in the last sector", offset=last_sector * sector_size)
+    if not first:
+        used = "the backup at the end of the disk was used" if second else "there is no better one"
+        _note(problems, f"the primary GPT is damaged or its checksum is wrong; {used}", offset=sector_size)
+    header = backup if second and not first else primary or backup
+    if header is not None:
+        yield from _gpt_entries(window, header, sector_size, problems)
 
 
-def _gpt_header(window: Window, sector: int, sector_size: int) -> tuple[int, int, int, int] | None:
-    """Return (sector of the entries, their number, their size, their CRC) of a header whose own CRC is right."""
+def _has_right_entries(window: Window, header: _Header, sector_size: int) -> bool:
+    size = min(header.number_of_entries, _MOST_GPT_ENTRIES) * min(header.entry_size, _LARGEST_GPT_ENTRY)
+    raw = window.read_at(header.entries_at * sector_size, size)
+    return bool(raw) and zlib.crc32(raw) == header.entries_checksum
+
+
+def _gpt_header(window: Window, sector: int, sector_size: int) -> _Header | None:
+    """Return a header whose own checksum is right, or None."""
     raw = window.read_at(sector * sector_size, sector_size)
     if len(raw) < _GPT_HEADER.size or not raw.startswith(b"EFI PART"):
         return None
@@ -86,14 +110,12 @@ def _gpt_header(window: Window, sector: int, sector_size: int) -> tuple[int, int
         return None
     if zlib.crc32(raw[:16] + bytes(4) + raw[20:size]) != crc:
         return None
-    return entries_at, count, entry_size, entries_crc
+    return _Header(entries_at, count, entry_size, entries_crc)
 
 
-def _gpt_entries(
-    window: Window, header: tuple[int, int, int, int], sector_size: int, problems: list[Problem]
-) -> Iterator[Partition]:
+def _gpt_entries(window: Window, header: _Header, sector_size: int, problems: list[Problem]) -> Iterator[Partition]:
     entries_at, count, entry_size, entries_crc = header
-    if entry_size < 128 or entry_size > 4096 or entry_size % 8:
+    if entry_size < 128 or entry_size > _LARGEST_GPT_ENTRY or entry_size % 8:
         _note(problems, f"the GPT says its entries have {entry_size} bytes; 128 is assumed", lost=True)
         entry_size = 128
     if count > _MOST_GPT_ENTRIES:
@@ -101,7 +123,7 @@ def _gpt_entries(
         count = _MOST_GPT_ENTRIES
     raw = window.read_at(entries_at * sector_size, count * entry_size)
     if zlib.crc32(raw) != entries_crc:
-        _note(problems, "the checksum over the GPT's entries is wrong: the table was changed or is damaged")
+        _note(problems, "the checksum over the GPT's entries is wrong: the table was changed or is damaged", lost=True)
     for number in range(1, len(raw) // entry_size + 1):
         entry = raw[(number - 1) * entry_size : number * entry_size]
         kind, identity, first, last, _ = struct.unpack_from("<16s16sQQQ", entry)

@@ -11,12 +11,12 @@ import uuid
 import msgspec
 
 from volforensic.evidence.reader import Window
+from volforensic.evidence.superblocks import btrfs_superblock, crc32c, ext_superblock
 
 _EXT_RECOVER, _EXT_JOURNAL_DEVICE = 0x4, 0x8
 _EXT_BIGALLOC = 0x200
+_EXT_WIDE = 0x80
 _HEAD = 64 << 10
-_BTRFS_SUPERBLOCK = 64 << 10
-_BTRFS_MAGIC = b"_BHRfS_M"
 
 READABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "fat", "exfat", "ntfs", "iso9660")
 
@@ -25,7 +25,7 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
     """What a superblock says: type, label, UUID, block size in bytes, and whether a log waits to be replayed.
 
     ``state`` is ``clean``, or says what the filesystem's newest changes are still in. ``unread`` is why it cannot be
-    read at all ("" where it can).
+    read at all ("" where it can), ``remark`` what is damaged in the superblock itself ("" for nothing).
     """
 
     type: str
@@ -34,13 +34,17 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
     block_size: int = 0
     state: str = "clean"
     unread: str = ""
+    remark: str = ""
 
 
 def recognise(window: Window) -> Filesystem | None:
     """Return the filesystem (or what else is known by a signature) at the start of the window, or None."""
     head = window.read_at(0, _HEAD)
-    for look in (_luks, _lvm, _xfs, _ext, _btrfs, _microsoft, _swap, _others, _raid):
-        found = look(head, window)
+    # A copy of an ext superblock may be left of what was here before: other signatures come first.
+    has_ext = head[1080:1082] == b"\x53\xef"
+    looks = (_luks, _lvm, _xfs, *((_ext,) if has_ext else ()), _btrfs, _microsoft, _swap, _others, _raid, _ext)
+    for look in looks:
+        found: Filesystem | None = look(head, window)
         if found is not None:
             return found
     return None
@@ -51,13 +55,15 @@ def is_empty(window: Window) -> bool:
     return not any(window.read_at(0, _HEAD)) and not any(window.read_at(max(0, window.length - _HEAD), _HEAD))
 
 
-def _ext(head: bytes, _window: Window) -> Filesystem | None:
-    superblock = head[1024:2048]
-    if len(superblock) < 1024 or superblock[56:58] != b"\x53\xef":
+def _ext(_head: bytes, window: Window) -> Filesystem | None:
+    copy = ext_superblock(window)
+    if copy is None:
         return None
+    superblock = copy.raw
     log_block_size, compatible, incompatible, read_only = struct.unpack_from("<24xI64xIII", superblock)
-    if log_block_size > 6:
-        return None
+    blocks = struct.unpack_from("<I", superblock, 4)[0]
+    if incompatible & _EXT_WIDE:
+        blocks |= struct.unpack_from("<I", superblock, 336)[0] << 32
     kind = "ext2"
     if compatible & 0x4:
         kind = "ext3"
@@ -75,27 +81,46 @@ def _ext(head: bytes, _window: Window) -> Filesystem | None:
         type=kind,
         label=_name(superblock[120:136]),
         uuid=str(uuid.UUID(bytes=superblock[104:120])),
-        block_size=1024 << log_block_size,
+        block_size=1024 << min(log_block_size, 6),
         state=state,
         unread=unread,
+        remark=copy.remark or _beyond(blocks << 10 + min(log_block_size, 6), window),
     )
 
 
-def _xfs(head: bytes, _window: Window) -> Filesystem | None:
+def _xfs(head: bytes, window: Window) -> Filesystem | None:
     if not head.startswith(b"XFSB") or len(head) < 512:
         return None
+    block_size, blocks = struct.unpack_from(">IQ", head, 4)
     return Filesystem(
         type="xfs",
         label=_name(head[108:120]),
         uuid=str(uuid.UUID(bytes=head[32:48])),
-        block_size=int(struct.unpack_from(">4xI", head)[0]),
+        block_size=block_size,
+        remark=_xfs_remark(head) or _beyond(blocks * block_size, window),
     )
 
 
+def _xfs_remark(head: bytes) -> str:
+    """Return what is wrong with the checksum of an XFS superblock of version 5, "" for nothing."""
+    version, sector_size = struct.unpack_from(">HH", head, 100)
+    if version & 0xF != 5 or not 512 <= sector_size <= len(head):
+        return ""
+    stored = int.from_bytes(head[224:228], "little")
+    found = crc32c(head[:224] + bytes(4) + head[228:sector_size])
+    return "" if stored == found else "the checksum of the superblock is wrong"
+
+
+def _beyond(size: int, window: Window) -> str:
+    """Return a sentence where the filesystem says that it is larger than its volume, "" where it is not."""
+    return f"it says that it has {size} bytes, the volume has {window.length}" if size > window.length else ""
+
+
 def _btrfs(_head: bytes, window: Window) -> Filesystem | None:
-    superblock = window.read_at(_BTRFS_SUPERBLOCK, 4096)
-    if superblock[64:72] != _BTRFS_MAGIC or len(superblock) < 4096:
+    copy = btrfs_superblock(window)
+    if copy is None:
         return None
+    superblock = copy.raw
     log_root = struct.unpack_from("<Q", superblock, 96)[0]
     devices, sector_size = struct.unpack_from("<QI", superblock, 136)
     return Filesystem(
@@ -105,6 +130,7 @@ def _btrfs(_head: bytes, window: Window) -> Filesystem | None:
         block_size=sector_size,
         state="a log tree holds changes that are not in the filesystem yet" if log_root else "clean",
         unread=f"it spans {devices} devices" if devices != 1 else "",
+        remark=copy.remark or _beyond(struct.unpack_from("<Q", superblock, 209)[0], window),
     )
 
 

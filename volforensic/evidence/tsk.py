@@ -1,11 +1,14 @@
 """The edge to The Sleuth Kit: ext2/3/4, FAT, exFAT, NTFS and ISO 9660 through pytsk3, with deleted names."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytsk3
 
-from volforensic.evidence.node import NEVER_ENDED, Extent, Listed, Node, Runs, checked_runs
+from volforensic.evidence.ext import EXT_KINDS, ExtReader
+from volforensic.evidence.ext_inodes import UnknownGeometryError
+from volforensic.evidence.node import NEVER_ENDED, SLASH_IN_NAME, Extent, Listed, Node, Runs, checked_runs
 from volforensic.evidence.reader import Window
 
 _TYPES = {
@@ -74,6 +77,10 @@ class TskReader:
             allocated = bool(int(name.flags) & _NAME_ALLOCATED)
             yield self._listed(file, text, inode, allocated=allocated)
 
+    def unreached(self) -> Iterator[int]:
+        """Yield nothing: this reader does not know which inodes are in use."""
+        return iter(())
+
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes through TSK: inline data, compressed or otherwise without runs."""
         del tree
@@ -88,7 +95,7 @@ class TskReader:
 
     def _listed(self, file: Any, text: bytes, inode: int, *, allocated: bool) -> Listed:
         meta = file.info.meta
-        problems = ("a name with a slash",) if b"/" in text else ()
+        problems = (SLASH_IN_NAME,) if b"/" in text else ()
         if inode in self._skipped:
             return Listed(text, inode, 0, allocated, node=None, problems=(*problems, NEVER_ENDED))
         if meta is None:
@@ -144,6 +151,16 @@ class TskReader:
                     self._window.offset + int(run.addr) * self._block_size,
                     int(run.len) * self._block_size,
                 )
+
+
+def open_with_tsk(
+    kind: str, window: Window, begin_item: Callable[[int], None], skipped: frozenset[int]
+) -> ExtReader | TskReader:
+    """Return a reader for the window: our own for ext where it knows the geometry, else TSK's."""
+    if kind in EXT_KINDS:
+        with contextlib.suppress(UnknownGeometryError):
+            return ExtReader(window, begin_item, skipped)
+    return TskReader(window, begin_item, skipped)
 
 
 def _nanoseconds(seconds: int, fraction: int) -> int:

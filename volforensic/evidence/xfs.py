@@ -1,26 +1,29 @@
-"""The edge to dissect.xfs: names, inodes and extents of an XFS."""
+"""An XFS filesystem: names, inodes and extents."""
 
 import stat
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from dissect.xfs.xfs import XFS, fsb_to_bb
+from volforensic.evidence.node import (
+    LINK_TARGET_LIMIT,
+    MOST_DAMAGE,
+    NEVER_ENDED,
+    TYPES,
+    Listed,
+    Node,
+    Runs,
+    checked_runs,
+    name_problems,
+)
+from volforensic.evidence.reader import Window
+from volforensic.evidence.xfs_directory import DirectoryEntry, block_entries, is_checked, short_entries
+from volforensic.evidence.xfs_inodes import LOCAL, Inode, Run, XfsError, XfsInodes, checksum_is_right
 
-from volforensic.evidence.node import LINK_TARGET_LIMIT, Extent, Listed, Node, Runs, checked_runs
-from volforensic.evidence.reader import Window, buffered
-
-_LARGEST_DIRECTORY = 32 << 30  # XFS_DIR2_SPACE_SIZE, fs/xfs/libxfs/xfs_dir2.h
+_LEAVES = 32 << 30  # where a directory's hash index begins: XFS_DIR2_LEAF_OFFSET, fs/xfs/libxfs/xfs_dir2.h
 _READ_SIZE = 1 << 20
-
-TYPES = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "directory",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFCHR: "character_device",
-    stat.S_IFBLK: "block_device",
-}
+_LINK_MAGIC = b"XSLM"
+_LINK_HEADER = 56
+_DIRECTORY_CHECKSUM = 4
+_MOST_PROBLEMS = 5
 
 
 class XfsReader:
@@ -31,88 +34,149 @@ class XfsReader:
         self._window = window
         self._begin_item = begin_item
         self._skipped = skipped
-        self._filesystem: Any = XFS(buffered(window))
+        self._inodes = XfsInodes(window)
 
     def root(self) -> Node:
         """Return the root directory."""
-        return self._node(self._filesystem.root)
+        return self._node(self._inodes.read(self._inodes.root))
 
     def entries(self, directory: Node) -> Iterator[Listed]:
-        """Yield the names of a directory."""
-        inode = self._filesystem.get_inode(directory.inode)
-        if directory.size > _LARGEST_DIRECTORY:
-            raise ValueError(f"a directory of {directory.size} bytes is larger than XFS allows")
-        for child in inode.iterdir():
-            name = child.filename.encode("utf-8", "surrogateescape")
-            if name == b"." or (name == b".." and child.filetype in (None, stat.S_IFDIR)):
-                continue
-            yield self._listed(child, name)
+        """Yield the names of a directory; XfsError at the end where a part of it was lost."""
+        inode = self._inodes.read(directory.inode)
+        problems: list[str] = []
+        for found in self._found(inode, problems):
+            if isinstance(found, str):
+                problems.append(found)
+            elif found.name != b"." and not (found.name == b".." and self._is_directory(found.inode)):
+                yield self._listed(found)
+        if problems:
+            raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
+
+    def unreached(self) -> Iterator[int]:
+        """Yield nothing: this reader does not know which inodes are in use."""
+        return iter(())
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
-        """Yield a file's bytes through dissect: those that lie inside the inode."""
+        """Yield a file's bytes: those in the inode, or by its extents; XfsError where some were lost."""
         del tree
-        stream = self._filesystem.get_inode(inode).open()
-        position = 0
-        while data := stream.read(_READ_SIZE):
-            yield position, data
-            position += len(data)
+        stored = self._inodes.read(inode)
+        if stored.format == LOCAL:
+            yield 0, stored.fork[: stored.size]
+            return
+        problems: list[str] = []
+        for extent in self._inodes.extents(stored, problems):
+            for start in range(0, extent.length, _READ_SIZE):
+                place = extent.source_offset - self._window.offset + start
+                yield extent.file_offset + start, self._window.read_at(place, min(_READ_SIZE, extent.length - start))
+        if problems:
+            raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
-    def _listed(self, child: Any, name: bytes) -> Listed:
-        inode = int(child.inum)
-        self._begin_item(inode)
-        problems = ("a name with a slash",) if b"/" in name else ()
-        if inode in self._skipped:
-            return Listed(
-                name, inode, 0, allocated=True, node=None, problems=(*problems, "reading this inode did not end")
-            )
+    def _found(self, inode: Inode, problems: list[str]) -> Iterator[DirectoryEntry | str]:
+        has_types = self._inodes.has_types
+        if inode.format == LOCAL:
+            yield from short_entries(inode.fork, has_types=has_types)
+            return
+        for number, data in self._directory_blocks(inode, problems):
+            if len(problems) >= MOST_DAMAGE:
+                problems[0] = f"more than {MOST_DAMAGE} blocks are damaged, the rest was not read; {problems[0]}"
+                return
+            if is_checked(data) and not checksum_is_right(data, _DIRECTORY_CHECKSUM):
+                yield f"block {number} of the directory: its checksum is wrong"
+            for found in block_entries(data, has_types=has_types):
+                yield f"block {number} of the directory: {found}" if isinstance(found, str) else found
+
+    def _directory_blocks(self, inode: Inode, problems: list[str]) -> Iterator[tuple[int, bytes]]:
+        """Yield each directory block with its number: it may be several blocks of the filesystem, not side by side."""
+        per_block = self._inodes.directory_block_size // self._inodes.block_size
+        number, parts = -1, dict[int, bytes]()
+        reached = 0
+        visited: set[int] = set()
+        for run in self._inodes.runs(inode, problems):
+            for index in range(max(0, reached - run.start), self._directory_part(run)):
+                reached = run.start + index + 1
+                belongs, within = divmod(run.start + index, per_block)
+                if belongs != number and parts:
+                    yield number, self._joined(parts, per_block)
+                    parts = {}
+                number = belongs
+                if run.block + index in visited:
+                    problems.append(f"block {number} of the directory is used twice: the rest was not read")
+                    return
+                visited.add(run.block + index)
+                parts[within] = self._inodes.read_block(run.block + index)
+                if len(parts[within]) < self._inodes.block_size:
+                    problems.append(f"block {number} of the directory lies outside the volume")
+                    return
+        if parts:
+            yield number, self._joined(parts, per_block)
+        if reached * self._inodes.block_size < min(inode.size, _LEAVES):
+            problems.append(f"it has {inode.size} bytes, and its blocks end at {reached * self._inodes.block_size}")
+
+    def _directory_part(self, run: Run) -> int:
+        return max(0, min(run.length, _LEAVES // int(self._inodes.block_size) - run.start))
+
+    def _joined(self, parts: dict[int, bytes], count: int) -> bytes:
+        return b"".join(parts.get(index, bytes(self._inodes.block_size)) for index in range(count))
+
+    def _is_directory(self, number: int) -> bool:
         try:
-            # The type in the directory is a hint; the inode's own decides.
-            node = self._node(self._filesystem.get_inode(inode))
-        except Exception as error:  # noqa: BLE001 - dissect's errors have no common root; this inode costs itself only
-            reason = f"the inode could not be read: {error or type(error).__name__}"[:300]
-            return Listed(name, inode, 0, allocated=True, node=None, problems=(*problems, reason))
-        return Listed(name, inode, 0, allocated=True, node=node, problems=problems)
+            return stat.S_ISDIR(self._inodes.read(number).mode)
+        except XfsError:
+            return True
 
-    def _node(self, inode: Any) -> Node:
-        core = inode.inode
-        mode = int(core.di_mode)
-        kind = TYPES.get(stat.S_IFMT(mode), "unknown")
-        size = int(core.di_size)
-        runs = self._runs(inode, size) if kind == "file" else Runs(())
+    def _listed(self, entry: DirectoryEntry) -> Listed:
+        number, name = entry
+        self._begin_item(number)
+        problems = name_problems(name)
+        if number in self._skipped:
+            return Listed(name, number, 0, allocated=True, node=None, problems=(*problems, NEVER_ENDED))
+        try:
+            node = self._node(self._inodes.read(number))
+        except (XfsError, OSError) as error:
+            reason = f"the inode could not be read: {error}"[:300]
+            return Listed(name, number, 0, allocated=True, node=None, problems=(*problems, reason))
+        return Listed(name, number, 0, allocated=True, node=node, problems=problems)
+
+    def _node(self, inode: Inode) -> Node:
+        if not inode.mode:
+            raise XfsError("it is not in use")
+        kind = TYPES.get(stat.S_IFMT(inode.mode), "unknown")
+        runs = self._runs(inode) if kind == "file" else Runs(())
         return Node(
-            inode=int(inode.inum),
+            inode=inode.number,
             type=kind,
-            mode=stat.S_IMODE(mode),
-            uid=int(core.di_uid),
-            gid=int(core.di_gid),
-            size=size,
-            modified=int(inode.mtime_ns),
-            accessed=int(inode.atime_ns),
-            changed=int(inode.ctime_ns),
-            created=int(inode.crtime_ns) if int(core.di_version) >= 3 else None,
-            links=int(core.di_nlink),
-            link_target=self._link_target(inode, size) if kind == "symlink" else None,
+            mode=stat.S_IMODE(inode.mode),
+            uid=inode.uid,
+            gid=inode.gid,
+            size=inode.size,
+            modified=inode.modified,
+            accessed=inode.accessed,
+            changed=inode.changed,
+            created=inode.created,
+            links=inode.links,
+            link_target=self._link_target(inode) if kind == "symlink" else None,
             extents=runs.extents,
-            problems=runs.problems,
+            problems=runs.problems if inode.is_sound else (*runs.problems, "the checksum of its inode is wrong"),
         )
 
-    def _link_target(self, inode: Any, size: int) -> bytes:
-        if size > LINK_TARGET_LIMIT:
-            raise ValueError(f"a symbolic link of {size} bytes")
-        return bytes(inode.link.encode("utf-8", "surrogateescape"))
-
-    def _runs(self, inode: Any, size: int) -> Runs:
-        if int(inode.inode.di_format) == 1:  # XFS_DINODE_FMT_LOCAL: the bytes lie in the inode
+    def _runs(self, inode: Inode) -> Runs:
+        if inode.format == LOCAL:  # the bytes lie in the inode
             return Runs(None)
-        return checked_runs(self._extents(inode), size, self._window)
+        problems: list[str] = []
+        runs = checked_runs(self._inodes.extents(inode, problems), inode.size, self._window)
+        return Runs(runs.extents, (*runs.problems, *dict.fromkeys(problems[:_MOST_PROBLEMS])))
 
-    def _extents(self, inode: Any) -> Iterator[Extent]:
-        filesystem = self._filesystem
-        block_size = int(filesystem.block_size)
-        blocks_per_group = int(filesystem.sb.sb_agblocks)
-        for offset, block, count, is_unwritten in inode._iter_blocks():  # noqa: SLF001 - the runs it gives lack the flag
-            if is_unwritten:
-                continue  # allocated and never written: the host read NUL bytes there
-            group, within = fsb_to_bb(block, filesystem.sb.sb_agblklog)
-            source = self._window.offset + (group * blocks_per_group + within) * block_size
-            yield Extent(offset * block_size, source, count * block_size)
+    def _link_target(self, inode: Inode) -> bytes:
+        if inode.size > LINK_TARGET_LIMIT:
+            raise XfsError(f"a symbolic link of {inode.size} bytes")
+        if inode.format == LOCAL:
+            return inode.fork[: inode.size]
+        parts: list[bytes] = []
+        problems: list[str] = []
+        for run in self._inodes.runs(inode, problems):
+            for index in range(min(run.length, LINK_TARGET_LIMIT // 256)):
+                data = self._inodes.read_block(run.block + index)
+                parts.append(data[_LINK_HEADER:] if data.startswith(_LINK_MAGIC) else data)
+        if problems:
+            raise XfsError(problems[0])
+        return b"".join(parts)[: inode.size]

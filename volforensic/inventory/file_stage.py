@@ -1,5 +1,6 @@
 """The files stage: files worth it are hashed, typed and scanned in workers, in the order of the disk."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -22,7 +23,10 @@ _FILES_PER_TASK = 4000
 _BYTES_PER_TASK = GIBIBYTE
 _FILE_COST = 64 << 10  # what opening one more file counts for, in bytes
 # A YARA engine maps gigabytes that it never touches; what it writes to is limited like everything else.
-_LIMITS = Limits(memory=GIBIBYTE, address_space=0, processor_seconds=900, item_seconds=60)
+_LIMITS = Limits(memory=GIBIBYTE, address_space=0, processor_seconds=900, item_seconds=60, output=GIBIBYTE)
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_SECONDS_PER_GIBIBYTE, _MOST_GIBIBYTES = 30, 2000
+_MOST_PROBLEMS = 50  # of one file, one by one
 
 
 class ExaminedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,16 +87,20 @@ def examine_inventory(
     """
 
     def task_of(piece: Sequence[ExaminedFile]) -> Task:
+        gibibytes = min(sum(max(0, file.entry.size) for file in piece) >> 30, _MOST_GIBIBYTES)
         return Task(
             function="volforensic.inventory.file_stage:examine_files",
             prepare="volforensic.inventory.magic_edge:prepare",
             arguments=ExaminationArguments(files=list(piece), volumes=volumes, rules=rules),
             message_type=ExaminationMessage,
             source=source,
-            limits=_LIMITS,
+            limits=msgspec.structs.replace(
+                _LIMITS, processor_seconds=_LIMITS.processor_seconds + _SECONDS_PER_GIBIBYTE * gibibytes
+            ),
+            check=_ExaminationCheck(),
         )
 
-    for file, message in work_on(pool, _batches(files), task_of):
+    for file, message in work_on(pool, _batches(files), task_of, last=ExaminationMessage):
         if isinstance(message, LostItem):
             yield _problem(file, f"the file could not be examined: {message.reason}")
         elif isinstance(message, ExaminationMessage):
@@ -100,8 +108,23 @@ def examine_inventory(
                 yield file.entry
                 continue
             yield Examined(entry=file.entry, examination=message.examination)
-            for reason in message.examination.problems:
+            for reason in message.examination.problems[:_MOST_PROBLEMS]:
                 yield _problem(file, reason)
+
+
+class _ExaminationCheck:
+    """The check of what the worker says of a file's bytes."""
+
+    def refused(self, message: ExaminationMessage) -> str:
+        found = message.examination
+        if found is None:
+            return ""
+        if not _SHA256.fullmatch(found.sha256) or found.size_read < 0:
+            return "a file's hash or size is none"
+        return ""
+
+    def missing(self) -> str:
+        return ""
 
 
 def _batches(files: Iterator[tuple[FileEntry, bytes]]) -> Iterator[list[ExaminedFile]]:
@@ -111,7 +134,7 @@ def _batches(files: Iterator[tuple[FileEntry, bytes]]) -> Iterator[list[Examined
         if not entry.size:
             continue
         batch.append(ExaminedFile(entry=entry, path=host_path, is_whole=is_examined_whole(entry, host_path)))
-        size += entry.size + _FILE_COST
+        size += max(0, entry.size) + _FILE_COST
         if len(batch) >= _FILES_PER_TASK or size >= _BYTES_PER_TASK:
             yield batch
             batch, size = [], 0

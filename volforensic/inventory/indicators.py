@@ -26,7 +26,12 @@ _PATH = re.compile(rb"/(?<![\w.~:/+\x80-\xff-]/)[\w./+@\x80-\xff-]{2,255}")
 _CHANGE = re.compile(rb"cd[ \t]{1,8}[\"']?/")
 _CHANGE_AND_START = re.compile(
     rb"(?<![\w-])cd[ \t]{1,8}[\"']?(/[\w./+@\x80-\xff-]{1,255})|(?<![\w./])\./([\w.+@\x80-\xff-]{1,128})"
+    rb"|(?<![\w-])(?:-c|--config)[ \t=]{1,4}[\"']?(?:\./)?([\w.+@\x80-\xff-]{1,128})"
 )
+
+_ASSIGNED_PATH = re.compile(rb"(?<![\w$])([A-Za-z_]\w{0,31})=[\"']?(/[\w./+@-]{1,255})")
+_VARIABLE_PATH = re.compile(rb"\$\{?([A-Za-z_]\w{0,31})\}?[\"']?(/[\w./+@-]{1,255})")
+_VARIABLE_LIMIT = 100
 
 _SCHEME_MARK = b"://"
 _MINING_SCHEME = re.compile(
@@ -74,11 +79,12 @@ _ASSIGNED_URL = re.compile(rb"=[ \t]{0,4}[\"']?((?:https?|ftp)://[^\s\"'<>|;`)(\
 def references(data: bytes) -> list[str]:
     """Return the absolute paths that a script or a configuration names, each once, in the order they stand there.
 
-    What is started as ``./name`` after ``cd /directory`` is named by its whole path, after the others. ``..`` and
-    doubled slashes are resolved as text.
+    What is started as ``./name`` after ``cd /directory``, or given there as configuration (``-c name``), is named by
+    its whole path, after the others; so is ``$D/name`` below ``D=/directory``. ``..`` and doubled slashes are resolved
+    as text.
     """
     data = data[:TEXT_LIMIT]
-    found = chain((match[0] for match in _PATH.finditer(data)), _started_after_change(data))
+    found = chain((match[0] for match in _PATH.finditer(data)), _started_after_change(data), _below_variables(data))
     paths = (_normal(path) for path in found)
     return _first(REFERENCE_LIMIT, (path for path in paths if len(path) > 2 and path != b"/dev/null"))
 
@@ -99,7 +105,13 @@ def _started_after_change(data: bytes) -> Iterator[bytes]:
         if match[1]:
             directory = match[1].rstrip(b"/")
         elif directory:
-            yield directory + b"/" + match[2]
+            yield directory + b"/" + (match[2] or match[3])
+
+
+def _below_variables(data: bytes) -> Iterator[bytes]:
+    values = {match[1]: match[2] for match in islice(_ASSIGNED_PATH.finditer(data), _VARIABLE_LIMIT)}
+    if values:
+        yield from (values[match[1]] + match[2] for match in _VARIABLE_PATH.finditer(data) if match[1] in values)
 
 
 def text_indicators(data: bytes) -> list[str]:

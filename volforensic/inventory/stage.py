@@ -1,19 +1,23 @@
 """The inventory stage: each readable volume is walked in a worker; one that dies is taken up behind its culprit."""
 
+import hashlib
 from collections.abc import Iterator
 
 import msgspec
 
 from volforensic.evidence.layout import Volume
+from volforensic.evidence.node import FILE_TYPES, HARMLESS
 from volforensic.inventory.entry import FileEntry
-from volforensic.inventory.walk import WalkArguments, WalkMessage
+from volforensic.inventory.walk import BATCH, LONGEST_PATH, MOST_ENTRIES, WalkArguments, WalkMessage
 from volforensic.record import Problem, text_fields
-from volforensic.sandbox.confinement import Limits
+from volforensic.sandbox.confinement import GIBIBYTE, Limits
 from volforensic.sandbox.pool import Failure, Pool, Task
 
 _MOST_ATTEMPTS = 32
 _MOST_PROBLEMS = 1000
-_LIMITS = Limits(processor_seconds=3600)
+_LONGEST_NAME = 64 << 10
+_MOST_SECONDS_LOST = 2 * 3600
+_LIMITS = Limits(processor_seconds=3600, wall_seconds=6 * 3600, output=32 * GIBIBYTE)
 
 
 def walk_volumes(pool: Pool, source: int, volumes: list[Volume]) -> Iterator[list[FileEntry] | Problem]:
@@ -24,9 +28,10 @@ def walk_volumes(pool: Pool, source: int, volumes: list[Volume]) -> Iterator[lis
 
 
 def _walk(pool: Pool, source: int, volume: Volume) -> Iterator[list[FileEntry] | Problem]:
-    received, unread = 0, 0
+    problems = _Problems(volume)
     skipped: list[int] = []
-    reported: set[bytes] = set()
+    received = 0
+    lost = 0.0
     for _ in range(_MOST_ATTEMPTS):
         failure: Failure | None = None
         for message in pool.run(_task(source, volume, skipped, received)):
@@ -35,22 +40,46 @@ def _walk(pool: Pool, source: int, volume: Volume) -> Iterator[list[FileEntry] |
                 continue
             received += len(message.entries)
             yield message.entries
-            for problem in _entry_problems(message.entries):
-                unread += 1
-                if unread <= _MOST_PROBLEMS:
-                    yield problem
-            # A walk that is taken up again meets the same problems again.
-            yield from (problem for problem in message.problems if _is_new(problem, reported))
-        if unread > _MOST_PROBLEMS:
-            yield _problem(volume, f"{unread - _MOST_PROBLEMS} more entries have problems: see files.jsonl.zst")
+            yield from problems.new([*_entry_problems(message.entries), *message.problems])
         if failure is None:
-            return
-        if failure.item is None or failure.item in skipped:
-            yield _problem(volume, f"the filesystem could not be walked to its end: {failure.reason}")
-            return
+            break
+        lost += failure.seconds
+        if failure.item is None or failure.item in skipped or lost > _MOST_SECONDS_LOST:
+            kind = volume.filesystem.type if volume.filesystem else ""
+            yield _problem(volume, f"the {kind} filesystem could not be walked to its end: {failure.reason}")
+            break
         yield _problem(volume, f"the walk met an inode that cannot be read: {failure.reason}", failure.item)
         skipped.append(failure.item)
-    yield _problem(volume, f"the walk was given up after {_MOST_ATTEMPTS} inodes that cannot be read")
+    else:
+        yield _problem(volume, f"the walk was given up after {_MOST_ATTEMPTS} inodes that cannot be read")
+    yield from problems.rest()
+
+
+class _Problems:
+    """Holds which problems were told: a walk that is taken up again meets the same again; a flood is only counted."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        self._told: set[bytes] = set()
+        self._untold = 0
+        self._lost = False
+
+    def new(self, problems: list[Problem]) -> Iterator[Problem]:
+        for problem in problems:
+            key = hashlib.blake2b(msgspec.msgpack.encode(problem), digest_size=16).digest()
+            if key in self._told:
+                continue
+            if len(self._told) < _MOST_PROBLEMS:
+                self._told.add(key)
+                yield problem
+            else:
+                self._untold += 1
+                self._lost |= problem.lost
+
+    def rest(self) -> Iterator[Problem]:
+        if self._untold:
+            reason = f"{self._untold} more entries and directories have problems: see files.jsonl.zst"
+            yield Problem(stage="inventory", reason=reason, lost=self._lost, volume=self._volume.index)
 
 
 def _task(source: int, volume: Volume, skipped: list[int], received: int) -> Task:
@@ -68,7 +97,40 @@ def _task(source: int, volume: Volume, skipped: list[int], received: int) -> Tas
         message_type=WalkMessage,
         source=source,
         limits=_LIMITS,
+        check=_WalkCheck(volume, received),
     )
+
+
+class _WalkCheck:
+    """Holds how many entries came; the check of what the worker says it found."""
+
+    def __init__(self, volume: Volume, received: int) -> None:
+        self._volume = volume
+        self._received = received
+
+    def refused(self, message: WalkMessage) -> str:
+        self._received += len(message.entries)
+        if self._received > MOST_ENTRIES:
+            return f"more than {MOST_ENTRIES} entries"
+        if len(message.entries) > BATCH:
+            return f"{len(message.entries)} entries at once"
+        return next(filter(None, map(self._refused, message.entries)), "")
+
+    def missing(self) -> str:
+        return ""
+
+    def _refused(self, entry: FileEntry) -> str:
+        if entry.volume != self._volume.index or entry.type not in FILE_TYPES:
+            return "an entry's volume or type is none"
+        if not entry.path.startswith(b"/") or len(entry.path) > LONGEST_PATH + _LONGEST_NAME:
+            return "an entry's path is none"
+        begin, end = self._volume.offset, self._volume.offset + self._volume.length
+        for extent in entry.extents or ():
+            if extent.length <= 0 or extent.file_offset < 0:
+                return "an extent has no place in its file"
+            if extent.source_offset < begin or extent.source_offset + extent.length > end:
+                return "an extent lies outside the volume"
+        return ""
 
 
 def _entry_problems(entries: list[FileEntry]) -> Iterator[Problem]:
@@ -77,19 +139,11 @@ def _entry_problems(entries: list[FileEntry]) -> Iterator[Problem]:
             yield Problem(
                 stage="inventory",
                 reason="; ".join(entry.problems),
-                lost=not entry.has_inode or entry.extents is None or entry.type == "file",
+                lost=not entry.has_inode or any(problem not in HARMLESS for problem in entry.problems),
                 volume=entry.volume,
                 inode=entry.inode,
                 **text_fields("source", entry.path),
             )
-
-
-def _is_new(problem: Problem, reported: set[bytes]) -> bool:
-    key = msgspec.msgpack.encode(problem)
-    if key in reported or len(reported) >= _MOST_PROBLEMS:
-        return False
-    reported.add(key)
-    return True
 
 
 def _problem(volume: Volume, reason: str, inode: int | None = None) -> Problem:

@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
 from volforensic.evidence.filesystems import open_filesystem
-from volforensic.evidence.node import Listed, Node, Reader
+from volforensic.evidence.node import REACHED_BEFORE, Listed, Node, Reader
 from volforensic.evidence.reader import Window
 from volforensic.inventory.entry import FileEntry
 from volforensic.record import Problem, text_fields
@@ -15,6 +16,9 @@ from volforensic.sandbox.worker import Workplace
 BATCH = 1000
 LONGEST_PATH = 64 << 10
 MOST_ENTRIES = 50_000_000
+_MOST_UNREACHED = 1000
+_EXTENT_WEIGHT = 28  # an extent in a message, bytes at most
+_HEAVIEST_BATCH = 4 << 20
 
 
 class WalkArguments(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +49,7 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
     reader = open_filesystem(given.kind, window, place.begin_item, frozenset(given.skipped))
     entries: list[FileEntry] = []
     problems: list[Problem] = []
-    count = 0
+    count = weight = 0
     for found in _entries(reader, given, place):
         if isinstance(found, Problem):
             problems.append(found)
@@ -54,9 +58,10 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
         if count <= given.received:
             continue
         entries.append(found)
-        if len(entries) >= BATCH:
+        weight += len(found.path) + _EXTENT_WEIGHT * len(found.extents or ())
+        if len(entries) >= BATCH or weight > _HEAVIEST_BATCH:
             yield WalkMessage(entries, problems)
-            entries, problems = [], []
+            entries, problems, weight = [], [], 0
         if count >= MOST_ENTRIES:
             problems.append(_problem(given, b"/", 0, f"more than {MOST_ENTRIES} entries: the walk was ended"))
             break
@@ -66,6 +71,8 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
 def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator[FileEntry | Problem]:
     root = reader.root()
     yield _entry(given.volume, b"/", Listed(b"", root.inode, root.tree, allocated=True, node=root))
+    if root.type != "directory":
+        yield _problem(given, b"/", root.inode, f"the root is a {root.type} by its inode; it was listed all the same")
     visited = {(root.tree, root.inode)}
     waiting = deque([(b"", root)])
     skipped = frozenset(given.skipped)
@@ -83,6 +90,17 @@ def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator
             child_path = path + b"/" + listed.name
             problem = _descend(listed, child_path, visited, waiting)
             yield _entry(given.volume, child_path, listed, problem)
+    yield from _unreached(reader, given)
+
+
+def _unreached(reader: Reader, given: WalkArguments) -> Iterator[Problem]:
+    """Yield a problem where inodes are in use and no name led to them: names were lost, or their files removed."""
+    numbers = list(islice(reader.unreached(), _MOST_UNREACHED + 1))
+    if numbers:
+        count = f"more than {_MOST_UNREACHED}" if len(numbers) > _MOST_UNREACHED else str(len(numbers))
+        shown = ", ".join(map(str, numbers[:20])) + (", ..." if len(numbers) > 20 else "")
+        reason = f"{count} inodes are in use and no name leads to them (lost names, or deleted while open): {shown}"
+        yield _problem(given, b"/", numbers[0], reason)
 
 
 def _guarded(
@@ -99,10 +117,12 @@ def _guarded(
 def _descend(listed: Listed, path: bytes, visited: set[tuple[int, int]], waiting: deque[tuple[bytes, Node]]) -> str:
     """Queue a directory for listing; return why it is not, where it is not ("" where it is, or is no directory)."""
     node = listed.node
-    if node is None or node.type != "directory" or not listed.allocated:
+    if node is not None and node.type == "unknown" and listed.allocated:
+        return "its mode names no file type that is known"
+    if node is None or node.type != "directory" or node.is_placeholder or not listed.allocated:
         return ""
     if (node.tree, node.inode) in visited:
-        return "this directory was reached by another path already"
+        return REACHED_BEFORE
     if len(path) > LONGEST_PATH:
         return f"its path has {len(path)} bytes: it was not entered"
     visited.add((node.tree, node.inode))

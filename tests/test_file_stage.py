@@ -1,0 +1,112 @@
+"""The files stage: which files are examined, what their bytes give, what a loss costs."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hostile_images import Ext, extent_header, extent_leaf
+from inventory_samples import entry
+
+from volforensic.evidence.layout import Volume, VolumeFacts
+from volforensic.evidence.node import Extent
+from volforensic.evidence.reader import Window
+from volforensic.evidence.signatures import recognise
+from volforensic.inventory.candidates import is_examined_by_head, is_examined_whole
+from volforensic.inventory.entry import FileEntry
+from volforensic.inventory.file_bytes import Loss, stored_chunks
+from volforensic.inventory.file_stage import Examined, examine_inventory
+from volforensic.inventory.rule_files import load_yara_rules
+from volforensic.inventory.stage import walk_volumes
+from volforensic.record import Problem
+from volforensic.sandbox.pool import Pool
+
+PRELOADED = [
+    "volforensic.evidence.tsk",
+    "volforensic.evidence.xfs",
+    "volforensic.evidence.btrfs",
+    "volforensic.inventory.walk",
+    "volforensic.inventory.file_stage",
+    "volforensic.inventory.magic_edge",
+    "yara_x",
+    "magic",
+]
+
+
+def examined(path: Path) -> Iterator[FileEntry | Examined | Problem]:
+    descriptor = os.open(path, os.O_RDONLY)
+    size = path.stat().st_size
+    volume = Volume(
+        index=0, offset=0, length=size, kind="whole", description="", filesystem=recognise(Window(descriptor, 0, size))
+    )
+    facts = {0: VolumeFacts(offset=0, length=size, kind="ext4")}
+    try:
+        with Pool(preload=PRELOADED, jobs=1) as pool:
+            batches = [batch for batch in walk_volumes(pool, descriptor, [volume]) if isinstance(batch, list)]
+            files = [(found, found.path) for batch in batches for found in batch if found.type == "file"]
+            yield from examine_inventory(pool, descriptor, iter(files), facts, load_yara_rules([]).compiled)
+    finally:
+        os.close(descriptor)
+
+
+def test_files_worth_it_are_hashed_and_a_damaged_one_costs_itself_only(tmp_path: Path) -> None:
+    image = Ext(tmp_path)
+    block = image.block("/home/alice/a/deep/file")
+    image.set_extents("/etc/passwd", extent_header(1, 4, 0) + extent_leaf(0, 1, 1 << 33))
+    results = list(examined(image.path))
+    hashes = {found.entry.path: found.examination.sha256 for found in results if isinstance(found, Examined)}
+    content = (tmp_path / "tree" / "home/alice/a/deep/file").read_bytes()
+    assert block
+    assert hashes[b"/home/alice/a/deep/file"] == hashlib.sha256(content).hexdigest()
+    assert hashes[b"/bin/tool"] == hashlib.sha256((tmp_path / "tree" / "bin/tool").read_bytes()).hexdigest()
+    looked_at = {found.path for found in results if isinstance(found, FileEntry)}
+    assert b"/usr/share/doc/one" in looked_at
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "size", "expected"),
+    [
+        (b"/usr/bin/ls", 0o755, 1 << 40, True),
+        (b"/usr/share/.x", 0o644, 10, True),
+        (b"/tmp/x", 0o644, 10, True),
+        (b"/tmp/x", 0o644, 1 << 40, False),
+        (b"/usr/share/doc/x", 0o644, 10, False),
+        (b"/var/www/shell.php", 0o644, 10, True),
+    ],
+)
+def test_which_files_are_examined_whole(path: bytes, mode: int, size: int, expected: bool) -> None:  # noqa: FBT001 - a case
+    assert is_examined_whole(entry(path, mode=mode, size=size), path) is expected
+
+
+def test_which_files_are_examined_for_their_head() -> None:
+    heads = [b"\x7fELF", b"#!/bin/sh", b" \n{", b"text", b""]
+    assert [is_examined_by_head(head, 100) for head in heads] == [True, True, True, False, False]
+    assert not is_examined_by_head(b"{", 1 << 30)
+
+
+def no_filesystem(volume: int) -> object:
+    raise AssertionError(volume)
+
+
+def test_bytes_that_do_not_read_are_lost_one_sector_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "disk"
+    content = os.urandom(64 << 10)
+    path.write_bytes(content)
+    real = os.pread
+
+    def failing(descriptor: int, size: int, offset: int) -> bytes:
+        if offset < 12_288 and offset + size > 8192:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(descriptor, size, offset)
+
+    descriptor = os.open(path, os.O_RDONLY)
+    monkeypatch.setattr(os, "pread", failing)
+    losses: list[Loss] = []
+    file = entry(b"/x", size=64 << 10, extents=(Extent(0, 0, 32 << 10), Extent(32 << 10, 48 << 10, 32 << 10)))
+    blocks = list(stored_chunks(descriptor, file, no_filesystem, losses))  # type: ignore[arg-type]  # never asked
+    os.close(descriptor)
+    assert [(loss.offset, loss.length) for loss in losses] == [(8192, 4096), (48 << 10, 16 << 10)]
+    read = b"".join(block.data for block in blocks)
+    assert read == content[:8192] + content[12_288 : 32 << 10] + content[48 << 10 :]

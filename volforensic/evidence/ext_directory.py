@@ -1,0 +1,71 @@
+"""The entries of one directory block of ext2/3/4, deleted ones too.
+
+Source: the kernel's Documentation/filesystems/ext4/directory.rst. A deleted entry stays in the slack of the one before
+it until that room is used again.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_ENTRY = struct.Struct("<IHBB")
+_LARGEST_TYPE = 7
+
+
+class DirectoryEntry(NamedTuple):
+    """What a directory's entry says: an inode's number and a name; ``is_deleted`` where it is in no chain any more."""
+
+    inode: int
+    name: bytes
+    is_deleted: bool = False
+
+
+def directory_entries(data: bytes, most_inodes: int) -> Iterator[DirectoryEntry | str]:
+    """Yield the entries of a block in use; a text where they stop to chain: what follows is taken from its bytes."""
+    position = 0
+    while position + _ENTRY.size <= len(data):
+        number, length, name_length, _ = _ENTRY.unpack_from(data, position)
+        if length in {0, 65535} and len(data) == 65536:  # a whole block of 64 KiB does not fit into 16 bits
+            length = 65536
+        if length < _ENTRY.size or length % 4 or position + length > len(data) or name_length + 8 > length:
+            yield f"the entry at byte {position} says that it has {length} bytes"
+            yield from _broken_chain(data, position, most_inodes)
+            return
+        name = data[position + 8 : position + 8 + name_length]
+        if number:
+            yield DirectoryEntry(number, name)
+        used = 8 + (name_length + 3 & ~3) if number else 8
+        yield from _deleted(data, position + used, position + length, most_inodes)
+        position += length
+
+
+def _broken_chain(data: bytes, position: int, most_inodes: int) -> Iterator[DirectoryEntry]:
+    """Yield what looks like entries behind a broken one: in use as far as anybody can tell."""
+    number, _, name_length, _ = _ENTRY.unpack_from(data, position)
+    end = position + 8 + name_length
+    if number and name_length and end <= len(data):
+        yield DirectoryEntry(number, data[position + 8 : end])
+        position = end + 3 & ~3
+    for entry in _deleted(data, position, len(data), most_inodes):
+        yield entry._replace(is_deleted=False)
+
+
+def _deleted(data: bytes, position: int, end: int, most_inodes: int) -> Iterator[DirectoryEntry]:
+    while position + 12 <= end:
+        number, length, name_length, kind = _ENTRY.unpack_from(data, position)
+        needed = 8 + (name_length + 3 & ~3)
+        name = data[position + 8 : position + 8 + name_length]
+        if (
+            0 < number <= most_inodes
+            and name_length
+            and kind <= _LARGEST_TYPE
+            and length >= needed
+            and not length % 4
+            and position + 8 + name_length <= end
+            and position + length <= len(data)
+            and not (b"\0" in name or b"/" in name)
+        ):
+            yield DirectoryEntry(number, name, is_deleted=True)
+            position += needed
+        else:
+            position += 4

@@ -1,0 +1,305 @@
+"""Inodes of ext2/3/4 read by our own arithmetic: where a file's blocks lie, bounded, with checksums verified.
+
+TSK gives names and inodes; its block maps follow a circle until memory ends, and it verifies no checksum. Source: the
+kernel's Documentation/filesystems/ext4/ (inodes, block groups, extent tree, checksums). An extent or indirect block
+is entered once, so the work is bounded by the blocks that there are.
+"""
+
+import struct
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from volforensic.evidence.node import Extent
+from volforensic.evidence.reader import Window
+from volforensic.evidence.superblocks import crc32c, ext_superblock
+
+INLINE_DATA, EXTENTS, INDEXED_DIRECTORY = 0x10000000, 0x80000, 0x1000
+_META_GROUPS, _WIDE, _CHECKSUM_SEED = 0x10, 0x80, 0x2000
+_GROUP_CHECKSUMS, _METADATA_CHECKSUMS = 0x10, 0x400
+_GROUP_WITHOUT_INODES = 1
+_OWN_INODE_FIELDS = (620, 640)  # project quota, orphan file: inodes without a name that are the filesystem's own
+_ATTRIBUTE_INODE = 0x200000
+_EXTENT_MAGIC = 0xF30A
+_DEEPEST = 5
+_UNWRITTEN = 32768
+_DIRECT = 12
+_HEADER = struct.Struct("<HHHH")
+_LEAF = struct.Struct("<IHHI")
+_INDEX = struct.Struct("<IIH")
+_ALL_ONES = 0xFFFFFFFF
+_MOST_REMARKS = 5
+_INODES_AT_ONCE = 64
+
+
+class UnknownGeometryError(ValueError):
+    """The filesystem is laid out in a way that this module does not know."""
+
+
+class Inode(NamedTuple):
+    """An inode as it is stored: number, bytes, flags, generation, and whether its checksum is right."""
+
+    number: int
+    raw: bytes
+    flags: int
+    is_sound: bool
+
+    @property
+    def generation(self) -> bytes:
+        """The generation, as checksums take it in."""
+        return self.raw[100:104]
+
+
+class BlockMap(NamedTuple):
+    """Runs of blocks: first block of the file, first block of the filesystem, how many; and what was wrong."""
+
+    runs: list[tuple[int, int, int]]
+    problems: list[str]
+
+
+class ExtInodes:
+    """Holds the geometry of an ext filesystem. UnknownGeometryError where it does not know it."""
+
+    def __init__(self, window: Window) -> None:
+        """Read the superblock."""
+        copy = ext_superblock(window)
+        if copy is None:
+            raise UnknownGeometryError("no superblock of an ext filesystem")
+        raw = copy.raw
+        log_size, self._per_group = struct.unpack_from("<I12xI", raw, 24)
+        revision, incompatible, read_only = struct.unpack_from("<I16xII", raw, 76)
+        self._inode_size = struct.unpack_from("<H", raw, 88)[0] if revision else 128
+        wide = struct.unpack_from("<H", raw, 254)[0] if incompatible & _WIDE else 32
+        if log_size > 6 or not self._per_group or not 128 <= self._inode_size <= 4096 or not 32 <= wide <= 1024:
+            raise UnknownGeometryError("the superblock's numbers cannot be")
+        if incompatible & _META_GROUPS:
+            raise UnknownGeometryError("meta block groups")
+        first_block = struct.unpack_from("<I", raw, 20)[0]
+        self._descriptors = ((copy.block or first_block) + 1) * (1024 << log_size)
+        blocks, blocks_per_group = struct.unpack_from("<I", raw, 4)[0], struct.unpack_from("<I", raw, 32)[0]
+        blocks = min(blocks, window.length // (1024 << log_size))
+        self._groups = min(-(-blocks // max(256, blocks_per_group)), 1 << 20)
+        self._first_inode = struct.unpack_from("<I", raw, 84)[0] if revision else 11
+        self._has_group_flags = bool(read_only & (_GROUP_CHECKSUMS | _METADATA_CHECKSUMS))
+        self._own_inodes = {struct.unpack_from("<I", raw, place)[0] for place in _OWN_INODE_FIELDS}
+        self.count = struct.unpack_from("<I", raw)[0]
+        self.block_size = 1024 << log_size
+        self._descriptor_size = wide
+        self._window = window
+        self._has_checksums = bool(read_only & _METADATA_CHECKSUMS)
+        if incompatible & _CHECKSUM_SEED:
+            self._seed = struct.unpack_from("<I", raw, 624)[0] ^ _ALL_ONES
+        else:
+            self._seed = crc32c(raw[104:120])
+        self._tables: dict[int, int] = {}
+        self._piece = lru_cache(512)(lambda place: window.read_at(place, _INODES_AT_ONCE * self._inode_size))
+
+    def read(self, number: int) -> Inode:
+        """Return the inode; ValueError where its place cannot be read."""
+        group, index = divmod(number - 1, self._per_group)
+        table = self._table(group) if number > 0 else 0
+        piece, within = divmod(index, _INODES_AT_ONCE)
+        data = self._piece(table * self.block_size + piece * _INODES_AT_ONCE * self._inode_size) if table else b""
+        raw = data[within * self._inode_size : (within + 1) * self._inode_size]
+        if len(raw) < self._inode_size:
+            raise ValueError(f"inode {number} lies outside the volume")
+        inode = Inode(number, raw, struct.unpack_from("<I", raw, 32)[0], is_sound=True)
+        return inode._replace(is_sound=self._is_right(inode)) if self._has_checksums else inode
+
+    def block_map(self, inode: Inode, size: int) -> BlockMap:
+        """Return where the first ``size`` bytes of the file lie; holes and unwritten extents are left out."""
+        result = BlockMap([], [])
+        wanted = -(-size // self.block_size)
+        if inode.flags & EXTENTS:
+            runs = self._extents(inode, inode.raw[40:100], None, result.problems, set())
+        else:
+            runs = self._pointers(inode.raw[40:100], result.problems)
+        reached = 0
+        for start, block, count in runs:
+            if start < reached:
+                _remark(result.problems, f"its extents overlap at block {start}")
+                block, count, start = block + reached - start, count - (reached - start), reached  # noqa: PLW2901 - cut
+            if start >= wanted:
+                break
+            if count <= 0:
+                continue
+            reached = start + count
+            if result.runs and _continues(result.runs[-1], start, block):
+                first = result.runs[-1]
+                result.runs[-1] = (first[0], first[1], first[2] + count)
+            else:
+                result.runs.append((start, block, count))
+        return result
+
+    def extents(self, block_map: BlockMap) -> Iterator[Extent]:
+        """Yield the map's runs as bytes of the source."""
+        for start, block, count in block_map.runs:
+            size = self.block_size
+            yield Extent(start * size, self._window.offset + block * size, count * size)
+
+    def unnamed(self, named: bytearray) -> Iterator[int]:
+        """Yield the inodes in use (by the bitmaps) whose bit in ``named`` is not set: no name led to them.
+
+        Bit 0 of the first byte is inode 1, as in the bitmaps themselves.
+        """
+        size = self._per_group // 8
+        for group in range(self._groups if not self._per_group % 8 else 0):
+            raw = self._descriptor(group)
+            if len(raw) < 32:
+                return
+            if self._has_group_flags and raw[18] & _GROUP_WITHOUT_INODES:
+                continue
+            high = int.from_bytes(raw[36:40], "little") if len(raw) >= 64 else 0
+            place = (int.from_bytes(raw[4:8], "little") | high << 32) * self.block_size
+            used = int.from_bytes(self._window.read_at(place, size), "little")
+            left = used & ~int.from_bytes(named[group * size : (group + 1) * size], "little")
+            while left:
+                lowest = left & -left
+                left ^= lowest
+                number = group * self._per_group + lowest.bit_length()
+                if self._needs_name(number):
+                    yield number
+
+    def _needs_name(self, number: int) -> bool:
+        if number < self._first_inode or number > self.count or number in self._own_inodes:
+            return False
+        try:
+            return not self.read(number).flags & _ATTRIBUTE_INODE
+        except ValueError:
+            return True
+
+    def directory_blocks(self, inode: Inode, block_map: BlockMap) -> Iterator[tuple[int, bytes, str]]:
+        """Yield each block of a directory that holds names: its number, its bytes, what is wrong with it."""
+        seed = self._inode_seed(inode)
+        visited: set[int] = set()
+        for start, block, count in block_map.runs:
+            for index in range(count):
+                if block + index in visited:
+                    yield start + index, b"", "it is used twice"
+                    continue
+                visited.add(block + index)
+                data = self._window.read_at((block + index) * self.block_size, self.block_size)
+                if len(data) < self.block_size:
+                    yield start + index, b"", "it lies outside the volume"
+                    return
+                is_index = bool(inode.flags & INDEXED_DIRECTORY) and (start + index == 0 or _is_index_block(data))
+                yield start + index, data, "" if is_index else self._wrong_checksum(data, seed)
+
+    def _wrong_checksum(self, data: bytes, seed: int) -> str:
+        """Return what is wrong with the tail of a directory's block, "" for nothing."""
+        if not self._has_checksums:
+            return ""
+        if data[-12:-4] != b"\0\0\0\0\x0c\0\0\xde":
+            return "it has no checksum"
+        found = crc32c(data[:-12], seed) ^ _ALL_ONES
+        return "" if int.from_bytes(data[-4:], "little") == found else "its checksum is wrong"
+
+    def _table(self, group: int) -> int:
+        if group not in self._tables:
+            raw = self._descriptor(group)
+            low = struct.unpack_from("<I", raw, 8)[0] if len(raw) >= 32 else 0
+            high = struct.unpack_from("<I", raw, 40)[0] if len(raw) >= 64 else 0
+            if len(self._tables) >= 1 << 20:
+                self._tables.clear()
+            self._tables[group] = low | high << 32
+        return self._tables[group]
+
+    def _descriptor(self, group: int) -> bytes:
+        return self._window.read_at(self._descriptors + group * self._descriptor_size, self._descriptor_size)
+
+    def _inode_seed(self, inode: Inode) -> int:
+        return int(crc32c(inode.number.to_bytes(4, "little") + inode.generation, self._seed))
+
+    def _is_right(self, inode: Inode) -> bool:
+        """Return whether the inode's checksum fits: its low half in the first 128 bytes, its high half behind."""
+        raw = inode.raw
+        has_high = len(raw) > 132 and int.from_bytes(raw[128:130], "little") >= 4
+        stored = int.from_bytes(raw[124:126], "little")
+        cleared = raw[:124] + b"\0\0" + raw[126:]
+        if has_high:
+            stored |= int.from_bytes(raw[130:132], "little") << 16
+            cleared = cleared[:130] + b"\0\0" + cleared[132:]
+        found = crc32c(cleared, self._inode_seed(inode)) ^ _ALL_ONES
+        return stored == int(found if has_high else found & 0xFFFF)
+
+    def _extents(
+        self, inode: Inode, data: bytes, depth: int | None, problems: list[str], visited: set[int]
+    ) -> Iterator[tuple[int, int, int]]:
+        magic, entries, _, own_depth = _HEADER.unpack_from(data)
+        most = (len(data) - 12) // 12
+        if magic != _EXTENT_MAGIC or own_depth > _DEEPEST or (depth is not None and own_depth != depth):
+            _remark(problems, "an extent header is damaged")
+            return
+        if entries > most:
+            _remark(problems, f"an extent header says {entries} entries where {most} fit")
+        for place in range(12, 12 + min(entries, most) * 12, 12):
+            if not own_depth:
+                start, count, high, low = _LEAF.unpack_from(data, place)
+                if count <= _UNWRITTEN:  # more means: allocated, not written
+                    yield start, high << 32 | low, count
+                continue
+            _, low, high = _INDEX.unpack_from(data, place)
+            block = high << 32 | low
+            if block in visited:
+                _remark(problems, f"extent block {block} is used twice")
+                continue
+            visited.add(block)
+            below = self._window.read_at(block * self.block_size, self.block_size)
+            if len(below) < self.block_size:
+                _remark(problems, f"extent block {block} lies outside the volume")
+                continue
+            if self._has_checksums and not self._is_extent_block_right(inode, below):
+                _remark(problems, f"the checksum of extent block {block} is wrong")
+            yield from self._extents(inode, below, own_depth - 1, problems, visited)
+
+    def _is_extent_block_right(self, inode: Inode, data: bytes) -> bool:
+        tail = 12 + min(int.from_bytes(data[4:6], "little"), (len(data) - 12) // 12) * 12
+        stored = int.from_bytes(data[tail : tail + 4], "little")
+        return stored == int(crc32c(data[:tail], self._inode_seed(inode)) ^ _ALL_ONES)
+
+    def _pointers(self, raw: bytes, problems: list[str]) -> Iterator[tuple[int, int, int]]:
+        pointers = struct.unpack("<15I", raw)
+        for index in range(_DIRECT):
+            if pointers[index]:
+                yield index, pointers[index], 1
+        start, per_block = _DIRECT, self.block_size // 4
+        visited: set[int] = set()
+        for level in (1, 2, 3):
+            yield from self._indirect(pointers[_DIRECT + level - 1], level, start, problems, visited)
+            start += per_block**level
+
+    def _indirect(
+        self, block: int, level: int, start: int, problems: list[str], visited: set[int]
+    ) -> Iterator[tuple[int, int, int]]:
+        if not block:
+            return
+        if block in visited:
+            _remark(problems, f"indirect block {block} is used twice")
+            return
+        visited.add(block)
+        data = self._window.read_at(block * self.block_size, self.block_size)
+        if len(data) < self.block_size:
+            _remark(problems, f"indirect block {block} lies outside the volume")
+            return
+        per_block = self.block_size // 4
+        for index, (pointer,) in enumerate(struct.iter_unpack("<I", data)):
+            if pointer and level == 1:
+                yield start + index, pointer, 1
+            elif pointer:
+                yield from self._indirect(
+                    pointer, level - 1, start + index * per_block ** (level - 1), problems, visited
+                )
+
+
+def _continues(run: tuple[int, int, int], start: int, block: int) -> bool:
+    return run[0] + run[2] == start and run[1] + run[2] == block
+
+
+def _is_index_block(data: bytes) -> bool:
+    """Return whether a block of an indexed directory holds hashes: its one entry is empty and spans the block."""
+    return len(data) > 8 and data[:4] == bytes(4) and int.from_bytes(data[4:6], "little") == len(data) and not data[6]
+
+
+def _remark(problems: list[str], text: str) -> None:
+    if text not in problems and len(problems) < _MOST_REMARKS:
+        problems.append(text)

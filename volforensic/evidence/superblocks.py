@@ -1,0 +1,112 @@
+"""Superblocks of ext2/3/4 and btrfs with their copies: which one is right where the first is damaged.
+
+Sources: the kernel's Documentation/filesystems/ext4/super.rst and blockgroup.rst (sparse_super: copies in group 1 and
+in groups that are powers of 3, 5 and 7), fs/btrfs/disk-io.h (btrfs_sb_offset).
+"""
+
+import hashlib
+import struct
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from volforensic.evidence.reader import Window
+
+_EXT_SIZE = 1024
+_EXT_COPY_GROUPS = (1, 3, 5, 7, 9, 25, 27, 49, 81)
+_EXT_METADATA_CHECKSUMS, _EXT_WIDE = 0x400, 0x80
+_BTRFS_PLACES = (64 << 10, 64 << 20, 256 << 30)
+_BTRFS_SIZE = 4096
+_ALL_ONES = 0xFFFFFFFF
+
+
+class SuperblockCopy(NamedTuple):
+    """A superblock's bytes, where they lie in the window (bytes), which block that is, and what is wrong ("")."""
+
+    raw: bytes
+    offset: int
+    block: int = 0
+    remark: str = ""
+
+
+def crc32c(data: bytes, before: int = 0) -> int:
+    """Return the CRC-32C of the bytes, going on from that of the bytes before."""
+    from dissect.util.hash import crc32c as library  # noqa: PLC0415 - the parent process loads no library for formats
+
+    return int(library.update(before, data))
+
+
+def ext_superblock(window: Window) -> SuperblockCopy | None:
+    """Return the superblock of an ext filesystem: the first, or where it cannot be right a copy that can."""
+    first = SuperblockCopy(window.read_at(1024, _EXT_SIZE), 1024)
+    has_magic = first.raw[56:58] == b"\x53\xef" and len(first.raw) == _EXT_SIZE
+    wrong = _ext_fault(first.raw) if has_magic else "it has no signature"
+    if not wrong:
+        return first
+    for copy in _ext_copies(window):
+        remark = f"the superblock is damaged ({wrong}); the backup superblock in block {copy.block} was used"
+        return copy._replace(remark=remark)
+    return first._replace(remark=f"the superblock is damaged ({wrong}) and no backup was found") if has_magic else None
+
+
+def _ext_copies(window: Window) -> Iterator[SuperblockCopy]:
+    for block_size in (4096, 1024, 2048):
+        for group in _EXT_COPY_GROUPS:
+            block = (1 if block_size == 1024 else 0) + group * 8 * block_size
+            raw = window.read_at(block * block_size, _EXT_SIZE)
+            if len(raw) < _EXT_SIZE or raw[56:58] != b"\x53\xef":
+                continue
+            log_size, own_group = struct.unpack_from("<I", raw, 24)[0], struct.unpack_from("<H", raw, 90)[0]
+            if log_size <= 6 and 1024 << log_size == block_size and own_group == group and not _ext_fault(raw):
+                yield SuperblockCopy(raw, block * block_size, block)
+
+
+def _ext_fault(raw: bytes) -> str:
+    """Return what cannot be in an ext superblock, "" where all can."""
+    inodes, blocks, first_block, log_size = struct.unpack_from("<II12xII", raw)
+    blocks_per_group, inodes_per_group = struct.unpack_from("<I4xI", raw, 32)
+    revision, inode_size = struct.unpack_from("<I8xH", raw, 76)
+    incompatible, read_only = struct.unpack_from("<II", raw, 96)
+    descriptor_size = struct.unpack_from("<H", raw, 254)[0] if incompatible & _EXT_WIDE else 32
+    faults = {
+        f"{inodes} inodes": not inodes,
+        f"{blocks} blocks": not blocks,
+        f"blocks of 2^{10 + log_size} bytes": log_size > 6,
+        f"first data block {first_block}": first_block > 1,
+        f"{blocks_per_group} blocks per group": not 0 < blocks_per_group <= 8 * (1024 << min(log_size, 6)) << 16,
+        f"{inodes_per_group} inodes per group": not 0 < inodes_per_group <= 8 * (1024 << min(log_size, 6)),
+        f"inodes of {inode_size} bytes": bool(revision) and inode_size not in {128, 256, 512, 1024, 2048, 4096},
+        f"revision {revision}": revision > 1,
+        f"group descriptors of {descriptor_size} bytes": descriptor_size not in {32, 64, 128, 256, 512, 1024},
+    }
+    found = next((name for name, is_wrong in faults.items() if is_wrong), "")
+    if not found and read_only & _EXT_METADATA_CHECKSUMS and read_only >> 16 == 0:
+        stored = struct.unpack_from("<I", raw, 1020)[0]
+        found = "" if crc32c(raw[:1020]) ^ _ALL_ONES == stored else "its checksum is wrong"
+    return found
+
+
+_BTRFS_CHECKSUMS: dict[int, Callable[[bytes], bytes]] = {
+    0: lambda data: crc32c(data).to_bytes(4, "little"),
+    2: lambda data: hashlib.sha256(data).digest(),
+    3: lambda data: hashlib.blake2b(data, digest_size=32).digest(),
+}
+"""By the superblock's checksum type; 1 (xxhash) is not verified."""
+
+
+def btrfs_checksum_is_right(raw: bytes, checksum_type: int) -> bool:
+    """Return whether a superblock's or tree block's first 32 bytes are the checksum of the rest."""
+    checksum = _BTRFS_CHECKSUMS.get(checksum_type)
+    return checksum is None or raw.startswith(checksum(raw[32:]))
+
+
+def btrfs_superblock(window: Window) -> SuperblockCopy | None:
+    """Return the first superblock of a btrfs whose checksum is right; the first with a signature where none is."""
+    found = []
+    for number, place in enumerate(_BTRFS_PLACES):
+        raw = window.read_at(place, _BTRFS_SIZE)
+        if len(raw) == _BTRFS_SIZE and raw[64:72] == b"_BHRfS_M":
+            if btrfs_checksum_is_right(raw, struct.unpack_from("<H", raw, 196)[0]):
+                remark = f"the superblock is damaged; its copy at byte {place} was used" if number else ""
+                return SuperblockCopy(raw, place, number, remark)
+            found.append(SuperblockCopy(raw, place, number, "the checksum of the superblock is wrong"))
+    return found[0] if found else None
