@@ -28,6 +28,7 @@ _KINDS = {
     stat.S_IFBLK: "b",
     stat.S_IFCHR: "c",
 }
+_CHUNK = 64  # inodes are made in chunks of so many, aligned
 _CHECKSUM = 100
 _GENERATION = 92
 _FLAGS = 120
@@ -69,7 +70,7 @@ def build(partition: Partition, nodes: Sequence[Node], moments: tuple[int, int],
 
 def _mkfs(partition: Partition) -> list[str]:
     metadata = f"crc=1,finobt=1,rmapbt=0,reflink=1,bigtime=1,inobtcount=1,uuid={partition.uuid}"
-    sizes = ["-b", "size=4096", "-s", "size=512", "-i", "size=512,sparse=1", "-d", "agcount=2", "-l", "size=8m"]
+    sizes = ["-b", "size=4096", "-s", "size=512", "-i", "size=512,sparse=1", "-d", "agcount=2", "-l", "size=16m"]
     label = ["-L", partition.label] if partition.label else []
     return ["mkfs.xfs", "-q", "-K", "-m", metadata, *sizes, *label, "-p", "protofile", "filesystem"]
 
@@ -136,9 +137,31 @@ def _write_inodes(file: BinaryIO, nodes: Sequence[Node], numbers: Mapping[str, i
     root, *internal = geometry.special
     for number in internal:
         _write_inode(file, geometry, number, Times(made, made, made, made), None)
+    used = {*geometry.special}
     for node in nodes:
         number = root if node.path == "/" else numbers[node.path]
+        used.add(number)
         _write_inode(file, geometry, number, node.times, node)
+    for chunk in sorted({number & -_CHUNK for number in used}):
+        for number in {*range(chunk, chunk + _CHUNK)} - used:
+            _settle_free_inode(file, geometry.offset(number), geometry.inode)
+
+
+def _settle_free_inode(file: BinaryIO, offset: int, size: int) -> None:
+    """Take the random generation away that mkfs.xfs since 6.13 gives the inodes it made and did not use."""
+    file.seek(offset)
+    inode = bytearray(file.read(size))
+    if inode[:2] == b"IN" and inode[4] == 3:
+        _seal(inode)
+        file.seek(offset)
+        file.write(inode)
+
+
+def _seal(inode: bytearray) -> None:
+    """Write generation 0 and the checksum."""
+    struct.pack_into(">I", inode, _GENERATION, 0)
+    struct.pack_into("<I", inode, _CHECKSUM, 0)
+    struct.pack_into("<I", inode, _CHECKSUM, crc32c(bytes(inode)))
 
 
 def _write_inode(file: BinaryIO, geometry: Geometry, number: int, times: Times, node: Node | None) -> None:
@@ -153,8 +176,6 @@ def _write_inode(file: BinaryIO, geometry: Geometry, number: int, times: Times, 
     atime, ctime, mtime, crtime = (_BIG_TIME_ZERO + moment for moment in times)
     struct.pack_into(">QQQ", inode, 32, atime, mtime, ctime)
     struct.pack_into(">Q", inode, _BIRTH, crtime)
-    struct.pack_into(">I", inode, _GENERATION, 0)
-    struct.pack_into("<I", inode, _CHECKSUM, 0)
-    struct.pack_into("<I", inode, _CHECKSUM, crc32c(bytes(inode)))
+    _seal(inode)
     file.seek(geometry.offset(number))
     file.write(inode)

@@ -98,6 +98,13 @@ SSHD = [
     ("Accepted key RSA SHA256:abc found at /root/.ssh/authorized_keys:1", {"event": "message", "key_fingerprint": "SHA256:abc"}),
     ("message repeated 5 times: [ Failed password for root from 203.0.113.9 port 4242 ssh2]", {"event": "failed", "repeated": 5, **ORIGIN}),
     ("Received signal 15; terminating.", {"event": "message"}),
+    ("refused connect from h.example (203.0.113.9)", {"event": "connection_closed", "remote_address": "203.0.113.9"}),
+    ("refused connect from 203.0.113.9", {"event": "connection_closed", "remote_address": "203.0.113.9"}),
+    ("Read error from remote host 203.0.113.9 port 4242: Connection timed out", {"event": "connection_closed", **ORIGIN}),
+    ("fatal: Access denied for user bob by PAM account configuration [preauth]", {"event": "failed", "user": "bob"}),
+    ("fatal: no matching mac found: client a server b [preauth]", {"event": "negotiation_failed"}),
+    ("fatal: Unable to negotiate a key exchange method [preauth]", {"event": "negotiation_failed"}),
+    ("(pam_unix) authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.9  user=root", {"event": "message", "user": "root", "remote_address": "203.0.113.9"}),
 ]  # fmt: skip
 
 
@@ -124,6 +131,9 @@ OTHERS = [
     ("su[9]: FAILED su for root by alice", {"event": "su_failed", "user": "alice"}),
     ("su[9]: + /dev/pts/0 alice:root", {"event": "su", "user": "alice", "target_user": "root", "tty": "/dev/pts/0"}),
     ("useradd[9]: new user: name=bob, UID=1001, GID=1001, home=/home/bob, shell=/bin/sh, from=none", {"event": "user_added", "user": "bob", "uid": 1001}),
+    ("useradd[9]: new account added - account=bob, uid=0, gid=0, home=/root, shell=/bin/bash, by=0", {"event": "user_added", "user": "bob", "uid": 0}),
+    ("usermod[9]: change user name 'bob' to 'rob'", {"event": "user_changed", "user": "bob"}),
+    ("gpasswd[9]: members of group sudo set by root to bob,carol", {"event": "user_changed", "group": "sudo"}),
     ("groupadd[9]: new group: name=bob, GID=1001", {"event": "group_added", "group": "bob"}),
     ("userdel[9]: delete user 'bob'", {"event": "user_deleted", "user": "bob"}),
     ("userdel[9]: removed group 'bob' owned by 'bob'", {"event": "group_deleted", "group": "bob"}),

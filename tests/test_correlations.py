@@ -63,6 +63,7 @@ class Host:
     def detect(self) -> list[Finding | Problem]:
         """Return what detection says of the host."""
         yara: dict[str, dict[str, Any]] = {"xmrig_elf": {"severity": "critical"}, "oddity": {"severity": "low"}}
+        yara["download_piped_to_shell"] = {"severity": "low"}
         return list(detect(DEFINITIONS, lambda name: self.records.get(name, []), lambda: self.files, yara))
 
     def found(self) -> dict[str, Finding]:
@@ -229,6 +230,32 @@ def test_both_sources_give_one_finding_for_an_address() -> None:
     assert [one.rule for one in outcomes if "brute" in one.rule] == ["brute-force-succeeded"]
 
 
+def guessed_from_everywhere(address: str, **fields: Any) -> Host:
+    host = Host()
+    for index in range(BURST_GUESSES):
+        host.ssh("failed", index * MINUTE, address=f"198.51.100.{index}", user="oracle", pid=index)
+    host.ssh("accepted", 25 * MINUTE, address=address, **{"user": "oracle", **fields})
+    return host
+
+
+@pytest.mark.parametrize("address", [INTRUDER, "198.51.100.3"])
+def test_a_login_after_guesses_from_everywhere_is_medium(address: str) -> None:
+    found = guessed_from_everywhere(address).found()["login-after-distributed-guessing"]
+    assert found.severity == "medium"
+    assert found.cites == ["auth_log:21"]
+    assert (found.details["addresses"], found.details["guesses"]) == (20, 20)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"user": "alice"}, {"method": "publickey", "key_fingerprint": "SHA256:b"}, {"address": "10.0.0.9"}]
+)
+def test_who_was_not_guessed_at_uses_a_key_or_is_known_is_let_be(fields: Row) -> None:
+    address = str(fields.pop("address", INTRUDER))
+    host = guessed_from_everywhere(address, **fields)
+    host.ssh("accepted", -DAY, address="10.0.0.9", user="oracle")
+    assert "login-after-distributed-guessing" not in host.found()
+
+
 def test_addresses_beyond_the_limit_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logins, "ADDRESSES_LIMIT", 2)
     host = Host()
@@ -292,6 +319,19 @@ def test_a_chain_goes_from_the_line_over_the_script_to_the_binary_and_the_pool()
     assert found.cites == [cron, "/usr/local/bin/update.sh", "/usr/lib/x/sysd"]
 
 
+def test_a_chain_holds_the_program_and_its_configuration() -> None:
+    host = Host()
+    host.add("cron", command="/opt/x/kswapd1 -c /etc/x.json", user="root")
+    host.file(
+        "/opt/x/kswapd1", yara=["xmrig_elf"], mime="application/x-executable", indicators=["pool:donate.example:443"]
+    )
+    host.file("/etc/x.json", yara=["xmrig_elf"], indicators=["pool:pool.example:3333"])
+    found = host.found()["persistence-runs-flagged-file"]
+    assert found.path == "/opt/x/kswapd1"
+    assert found.details["chain"] == ["/opt/x/kswapd1", "/etc/x.json"]
+    assert found.details["indicators"] == ["pool:pool.example:3333", "pool:donate.example:443"]
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -300,6 +340,8 @@ def test_a_chain_goes_from_the_line_over_the_script_to_the_binary_and_the_pool()
         {"command": "/etc/cron.daily/a", "script": "#!/bin/sh\nexec /opt/./y/../x/miner\n"},
         {"command": "~/miner", "user": "bob"},
         {"command": "$HOME/miner", "user": "bob"},
+        {"command": '"$D"/miner -B', "environment": ["D=/opt/x"]},
+        {"command": "D=/opt; ${D}/x/miner"},
     ],
 )
 def test_the_ways_a_command_names_a_file(fields: Row) -> None:
@@ -325,6 +367,14 @@ def test_a_program_that_is_only_in_an_odd_place_makes_a_chain_high() -> None:
     host = Host()
     host.add("cron", command="/root/.tools/backup.sh", user="root")
     host.file("/root/.tools/backup.sh", mime="text/x-shellscript", family="script")
+    assert severities(host)["persistence-runs-flagged-file"] == "high"
+
+
+def test_what_installers_do_is_high_where_cron_does_it() -> None:
+    host = Host()
+    host.file("/root/install.sh", yara=["download_piped_to_shell"], mime="text/x-shellscript", family="script")
+    assert severities(host) == {"download_piped_to_shell": "low"}
+    host.add("cron", command="/root/install.sh --quiet", user="root")
     assert severities(host)["persistence-runs-flagged-file"] == "high"
 
 

@@ -138,3 +138,12 @@ def test_anacrontab() -> None:
 @given(data=noise([b"* * * * * ", b"@reboot ", b"root ", b"PATH=", b"1 5 x y", b"*/5", b"jan", b"\n# "]))
 def test_any_bytes(parser: Parser, data: bytes) -> None:
     parse(parser, data, b"/etc/cron.d/\xff")
+
+
+def test_a_program_that_run_parts_starts_is_named_and_nothing_of_it_is_lost() -> None:
+    content = Content.of(b"\x7fELF\0" + b"a" * 200_000, SourceFile(path=b"/etc/cron.hourly/clock"))
+    [row] = cron.script(content)
+    assert (row["command"], "script" in row, content.losses) == ("/etc/cron.hourly/clock", False, [])
+    long = Content.of(b"#!/bin/sh\n" + b"a" * 200_000, SourceFile(path=b"/etc/cron.hourly/clock"))
+    [row] = cron.script(long)
+    assert (len(row["script"]), bool(long.losses)) == (64 << 10, True)

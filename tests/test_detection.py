@@ -5,8 +5,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from volforensic.collection.definitions import Artifact, ArtifactSource, Rule
@@ -65,7 +66,7 @@ def test_identical_findings_are_one() -> None:
     assert back.statement == "back opened"
     assert (back.count, back.cites, back.evidence) == (2, ["doors:1", "doors:3"], ["c1", "c3"])
     assert (back.first_seen, back.last_seen) == ("2024-01-01T00:00:00.000000Z", "2024-01-02T00:00:00.000000Z")
-    assert back.details == {"artifact": "doors", "cites_total": 2}
+    assert back.details == {"artifact": "doors", "cites_total": 2, "sources": ["/x"]}
     assert (front.count, front.first_seen, front.volume) == (1, None, 0)
     assert back.finding_id != front.finding_id
 
@@ -129,6 +130,7 @@ def verdicts(path: str, **facts: Any) -> list[tuple[str, str]]:
     return [(found.rule, found.severity) for found in judged(file(path, **facts))]
 
 
+PRIVATE = "/tmp/systemd-private-0123456789abcdef0123456789abcdef-web.service-Ab12cd/tmp"
 LIBRARY = {"mime": "application/x-sharedlib", "mode": 0o644}
 SCRIPT = {"mime": "text/x-shellscript", "family": "script"}
 
@@ -160,7 +162,7 @@ def test_a_yara_rule_without_metadata_is_high() -> None:
     ("path", "facts", "expected"),
     [
         ("/tmp/x", {}, [("executable-in-temporary-directory", "medium")]),
-        ("/tmp/x.sh", SCRIPT, [("executable-in-temporary-directory", "medium")]),
+        ("/tmp/x.sh", SCRIPT, [("executable-in-temporary-directory", "low")]),
         ("/tmp/.x/y", {}, [("executable-in-temporary-directory", "high")]),
         ("/var/tmp/.ICE-unix/y", {}, [("executable-in-temporary-directory", "high")]),
         ("/dev/shm/x", {}, [("executable-in-temporary-directory", "high")]),
@@ -182,6 +184,8 @@ def test_a_yara_rule_without_metadata_is_high() -> None:
         ("/usr/sbin/kworker0", {}, [("name-of-kernel-thread", "high")]),
         ("/opt/[kthreadd]", {}, [("name-of-kernel-thread", "high")]),
         ("/tmp/kdevtmpfsi", {}, [("name-of-kernel-thread", "high"), ("executable-in-temporary-directory", "medium")]),
+        (PRIVATE + "/x", {}, [("executable-in-temporary-directory", "medium")]),
+        ("/tmp/npm-1/.x/y", {}, [("executable-in-temporary-directory", "high")]),
         ("/dev/x", {}, [("executable-in-device-directory", "high")]),
         ("/var/lib/docker/overlay2/ab12/diff/tmp/.x/y", {}, [("executable-in-temporary-directory", "high")]),
         ("/var/lib/docker/overlay2/ab12/diff/tmp/build.sh", SCRIPT, [("executable-in-temporary-directory", "low")]),
@@ -189,6 +193,60 @@ def test_a_yara_rule_without_metadata_is_high() -> None:
 )  # fmt: skip
 def test_a_program_is_judged_by_its_place(path: str, facts: Row, expected: list[tuple[str, str]]) -> None:
     assert verdicts(path, **facts) == expected
+
+
+def unpacked(root: str) -> list[Row]:
+    programs = [file(f"{root}/configure", **SCRIPT), file(f"{root}/src/server"), file(f"{root}/.libs/server")]
+    return [*programs, file(f"{root}/README.md", mime="text/plain", mode=0o644)]
+
+
+def test_an_unpacked_tree_is_one_low_finding() -> None:
+    license_text = file("/tmp/web-1.2/docs/LICENSE", mime="text/plain", mode=0o644)
+    [found] = judged(*unpacked("/tmp/web-1.2"), license_text)
+    assert (found.rule, found.severity, found.path, found.count) == (
+        "executable-in-temporary-directory",
+        "low",
+        "/tmp/web-1.2",
+        3,
+    )
+    assert found.cites == ["/tmp/web-1.2/.libs/server", "/tmp/web-1.2/configure", "/tmp/web-1.2/src/server"]
+
+
+def test_one_file_of_a_tree_makes_no_tree() -> None:
+    rows = [file("/tmp/a/run"), file("/tmp/a/README", mime="text/plain", mode=0o644)]
+    assert [(found.path, found.severity) for found in judged(*rows)] == [("/tmp/a/run", "medium")]
+
+
+def test_what_a_tree_hides_and_what_yara_knows_is_still_told() -> None:
+    rows = [*unpacked("/var/tmp/x"), file("/var/tmp/x/.y/z"), file("/var/tmp/x/bin/a", yara=["xmrig_elf"])]
+    found = {(one.rule, one.severity, one.path) for one in judged(*rows)}
+    assert found == {
+        ("executable-in-temporary-directory", "low", "/var/tmp/x"),
+        ("executable-in-temporary-directory", "high", "/var/tmp/x/.y/z"),
+        ("xmrig_elf", "critical", "/var/tmp/x/bin/a"),
+    }
+
+
+def test_a_container_has_its_own_trees() -> None:
+    layer = "/var/lib/docker/overlay2/ab12/diff"
+    [found] = judged(*unpacked(f"{layer}/tmp/web"))
+    assert (found.path, found.severity) == (f"{layer}/tmp/web", "low")
+
+
+def test_a_line_of_a_history_is_told_once() -> None:
+    history = artifact(rule(statement="{command}", where={"command|contains": "pool"}), command="string")
+    history = msgspec.structs.replace(history, name="shell_history")
+    rows = [{**record(1, command="x -o pool"), "source": "/root/.bash_history"}]
+    files = [
+        file(path, yara=["pool_address_elf"], mime="text/plain") for path in ("/root/.bash_history", "/root/.other")
+    ]
+
+    def rules_found(records: list[Row]) -> list[tuple[str, str | None]]:
+        outcomes = detect([history], lambda name: records if name == "shell_history" else [], lambda: files, YARA)
+        return [(one.rule, one.path) for one in findings(outcomes)]
+
+    assert rules_found(rows) == [("door", None), ("pool_address_elf", "/root/.other")]
+    assert ("pool_address_elf", "/root/.bash_history") in rules_found([{**rows[0], "command": "unread"}])
 
 
 @pytest.mark.parametrize(
@@ -260,6 +318,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(st.sampled_from(["record_id", "volume", "source", "timestamp", "door", "command", "times"]), VALUES)
 )

@@ -3,7 +3,9 @@
 import json
 import shutil
 import sys
+import zoneinfo
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -57,6 +59,22 @@ def test_little_memory_is_degraded(tmp_path: Path) -> None:
     assert check.status == "degraded"
     assert check.value == "0.5 GiB free of 1.0 GiB"
     assert not check.needed
+
+
+def test_little_space_is_degraded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100 << 20))
+    check = host.space(tmp_path)
+    assert (check.status, check.value) == ("degraded", f"0.1 GiB in {tmp_path}")
+    assert "--case" in check.remedy
+
+
+def test_a_host_without_time_zones_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoneinfo, "ZoneInfo", missing_zone)
+    assert not host.is_ready([host.time_zones()])
+
+
+def missing_zone(key: str) -> None:
+    raise zoneinfo.ZoneInfoNotFoundError(key)
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,14 @@ def test_what_is_started_after_a_change_of_directory_has_its_whole_path() -> Non
         "/srv/.a",
         "/opt/y",
         "/srv/.a/kswapd0",
+        "/srv/.a/x",
         "/opt/y/z",
     ]
+
+
+def test_what_lies_below_a_variable_has_its_whole_path() -> None:
+    found = references(b'D=/opt/x\nnohup "$D"/run -c ${D}/a.json $E/no\n')
+    assert {"/opt/x/run", "/opt/x/a.json"} <= set(found)
 
 
 def test_the_number_of_paths_and_their_bytes_are_bounded() -> None:

@@ -12,7 +12,7 @@ PACKAGE = "volforensic"
 LAYERS = [
     {"cli", "__main__"},
     {"triage", "acquisition", "batch"},
-    {"recording", "reporting"},
+    {"recording", "reporting", "items"},
     {"report"},
     {"detection"},
     {"collection"},
@@ -25,7 +25,7 @@ LAYERS = [
 """From the top down: a module imports from its own layer and from those below."""
 
 STAGES = {"inventory", "collection", "detection"}
-BEYOND_STAGES = {"case", "aws", "device", "cli", "triage", "recording", "reporting"}
+BEYOND_STAGES = {"case", "aws", "device", "cli", "triage", "recording", "reporting", "items"}
 """Stages take what they need and yield rows: they know neither the case, nor the cloud, nor the terminal."""
 
 LONGEST_FILE = 320
@@ -38,6 +38,7 @@ PRINTING_LIBRARIES = {"rich", "typer"}
 WRITING_METHODS = {"write_text", "write_bytes", "mkdir", "unlink", "touch", "symlink_to", "rmdir"}
 WRITING_FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT", "O_APPEND", "O_TRUNC"}
 WRITERS = {"case": "the case folder is what the tool writes", "sandbox": "workers write rows to pipes"}
+DISCARDERS = {"volforensic.cli.standard_output": "sends to /dev/null what nobody reads any more"}
 
 
 def module_paths() -> dict[str, Path]:
@@ -133,7 +134,9 @@ def printing(name: str, tree: ast.AST) -> Iterator[str]:
             yield f"line {node.lineno}: sys.{node.attr}"
 
 
-@pytest.mark.parametrize("name", sorted(module for module in MODULES if room(module) not in WRITERS))
+@pytest.mark.parametrize(
+    "name", sorted(module for module in MODULES if room(module) not in WRITERS and module not in DISCARDERS)
+)
 def test_only_the_case_writes(name: str) -> None:
     assert list(writing(TREES[name])) == []
 

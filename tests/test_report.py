@@ -187,6 +187,16 @@ def test_verdict(counts: dict[str, int], reading: Reading, sentence: str) -> Non
     assert "clean" not in sentence
 
 
+def test_the_verdict_quotes_the_beginning_of_a_long_statement() -> None:
+    sentence = judge({"critical": 1}, "A program that mines. " * 40, READ)["sentence"]
+    assert len(sentence) < 200
+    assert " …; everything that was looked for was read." in sentence
+    assert "  " not in sentence
+    endless = judge({"critical": 1}, "x" * 4000, READ)["sentence"]
+    assert "x" * 100 in endless
+    assert len(endless) < 200
+
+
 def test_what_was_not_read_reaches_the_verdict(report: Row) -> None:
     assert report["verdict"]["complete"] is False
     assert report["verdict"]["sentence"].endswith(

@@ -68,12 +68,12 @@ rule miner_install_script
     filesize < 1MB and uint16be(0) == 0x2321 and $fetch and any of ($start_*)
 }
 
-rule kills_rival_miners
+rule kills_miners
 {
   meta:
     author = "volforensic"
-    description = "A script that kills miners by name: a dropper clears its way, or an administrator cleaned up"
-    severity = "medium"
+    description = "A script that kills miners by name: most often an administrator who cleaned up"
+    severity = "low"
     attack = "T1489"
     reference = "https://attack.mitre.org/techniques/T1489/"
     family = "miner"
@@ -84,19 +84,57 @@ rule kills_rival_miners
     filesize < 4MB and uint16be(0) == 0x2321 and (#1 + #2) >= 2 and not miner_dropper_script
 }
 
+rule kills_rival_miners
+{
+  meta:
+    author = "volforensic"
+    description = "A script that kills miners by name and starts or schedules something: a dropper clears its way"
+    severity = "medium"
+    attack = "T1489"
+    reference = "https://attack.mitre.org/techniques/T1489/"
+    family = "miner"
+  strings:
+    $start_1 = /chmod (-R )?([ugoa]{0,3}\+r?w?x|[0-7]{0,1}7[0-7][0-7]) /
+    $start_2 = /(nohup|setsid) /
+    $start_3 = /crontab (-|\/)/
+    $start_4 = /\n[ \t]{0,8}\.\/\w/
+    $start_5 = /(curl|wget) /
+    $start_6 = /\/(tmp|dev\/shm|var\/tmp)\/[\w.\/-]{1,60}[^\n]{0,60} &[ \t]{0,4}\n/
+  condition:
+    kills_miners and any of ($start_*)
+}
+
 rule download_from_address_piped_to_shell
 {
   meta:
     author = "volforensic"
-    description = "A script that downloads from a bare IP address and gives what comes to a shell"
+    description = "A script that downloads from the bare address of a public host and gives what comes to a shell"
     severity = "high"
     attack = "T1059.004, T1105"
     reference = "https://attack.mitre.org/techniques/T1105/"
     family = "downloader"
   strings:
     $1 = /(curl|wget|fetch|lynx -source|cd1|wd1|curl1|wget1|cdt|wdt|wge|cur) [^\n|]{0,160}([a-z]{3,5}:\/\/)?[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}[:\/][^\n|]{0,200}\|[ \t]{0,4}(sudo )?(\/bin\/|\/usr\/bin\/)?(ba|da|z|k)?sh/
+    $private = /(curl|wget|fetch|lynx -source|cd1|wd1|curl1|wget1|cdt|wdt|wge|cur) [^\n|]{0,160}[\/ "'@](10|127|192\.168|169\.254|172\.(1[6-9]|2[0-9]|3[01]))\.[0-9]{1,3}\.[0-9]{1,3}[^\n|]{0,200}\|[ \t]{0,4}(sudo )?(\/bin\/|\/usr\/bin\/)?(ba|da|z|k)?sh/
   condition:
-    filesize < 1MB and uint32be(0) != 0x7f454c46 and $1
+    filesize < 1MB and uint32be(0) != 0x7f454c46 and #1 > #private
+}
+
+rule download_piped_to_shell
+{
+  meta:
+    author = "volforensic"
+    description = "A short script that downloads another one and runs it unseen: installers do so, and so do a cron job's updaters"
+    severity = "low"
+    attack = "T1059.004, T1105"
+    reference = "https://attack.mitre.org/techniques/T1105/"
+    family = "downloader"
+  strings:
+    $1 = /\n[ \t]{0,16}((sudo|nohup|eval|then|do) ){0,2}(\/usr\/bin\/)?(curl|wget|fetch) [^\n|#]{0,300}\|[ \t]{0,4}((sudo|nohup) )?(\/bin\/|\/usr\/bin\/)?(env )?(ba|da|z|k)?sh[ \t\n;&]/
+    $2 = /\n[^\n#]{0,40}(ba|da|z)?sh -c ["']?\$\((curl|wget) /
+    $3 = /\n[^\n#]{0,40}<\((curl|wget) /
+  condition:
+    filesize < 16KB and uint16be(0) == 0x2321 and any of them
 }
 
 rule download_twice_piped_to_shell

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from volforensic.detection import brute_force, brute_force_findings, sessions
+from volforensic.detection import brute_force, brute_force_findings, distributed, sessions
 from volforensic.detection.accounts import Accounts
 from volforensic.detection.file_graph import FileGraph
 from volforensic.detection.key_logins import KeyLogins
@@ -54,6 +54,8 @@ class Correlations:
         judged = brute_force.verdicts(self._tallies.values())
         yield from brute_force_findings.findings(judged)
         yield from brute_force_findings.problems(self._tallies)
+        told = [verdict.address for verdict in judged if verdict.kind in {"succeeded", "guessed"}]
+        yield from distributed.findings(self._tallies["auth_log"].histories, told)
         yield from self._accounts.findings()
         yield from self._keys.findings()
         yield from self._persistence.findings.values()

@@ -1,5 +1,6 @@
 """Detection: from stored records and the inventory to findings. It holds no evidence and can be run again on a case."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from volforensic.collection.definitions import Artifact
@@ -8,6 +9,10 @@ from volforensic.detection.file_graph import FileGraph
 from volforensic.detection.files import YaraRules, file_findings
 from volforensic.detection.rules import apply_rules, compile_rules
 from volforensic.record import SEVERITIES, Finding, Problem
+
+COMMAND_LISTS = frozenset({"at", "cron", "shell_history"})
+"""Artifacts whose files are lists of commands; what YARA finds in such a file is a line of it."""
+_SCRIPT_OF_CRON = re.compile(r"/etc/cron\.(?:hourly|daily|weekly|monthly|yearly)/")
 
 
 def detect(
@@ -31,9 +36,30 @@ def detect(
     correlations = Correlations(graph, records, files)
     for artifact in artifacts:
         outcomes += apply_rules(artifact, correlations.watch(artifact.name, records(artifact.name)))
+    outcomes = _said_once(outcomes)
     outcomes += correlations.conclude()
     yield from (outcome for outcome in outcomes if isinstance(outcome, Problem))
     yield from sorted((outcome for outcome in outcomes if isinstance(outcome, Finding)), key=_order)
+
+
+def _said_once(outcomes: list[Finding | Problem]) -> list[Finding | Problem]:
+    """Leave out what YARA says of a list of commands when the rules about its lines have found something there.
+
+    A crontab or a history is read line by line, with who and when; YARA sees the same line once more as bytes. Where no
+    rule about a line holds (a line that nobody could read), YARA's finding stays.
+    """
+    told = {
+        source
+        for outcome in outcomes
+        if isinstance(outcome, Finding) and outcome.details.get("artifact") in COMMAND_LISTS
+        for source in outcome.details["sources"]
+        if not _SCRIPT_OF_CRON.match(source)
+    }
+    return [
+        outcome
+        for outcome in outcomes
+        if not (isinstance(outcome, Finding) and "yara" in outcome.details and outcome.path in told)
+    ]
 
 
 def check_rules(definitions: Iterable[Artifact]) -> None:

@@ -11,6 +11,8 @@ DEPTH_LIMIT = 5
 """Files between a line of persistence and the last program that is followed."""
 FLAG_SEVERITIES = frozenset({"critical", "high", "medium"})
 """Severities of the findings that make a file worth following to."""
+WORSE_WHEN_STARTED = frozenset({"download_piped_to_shell"})
+"""Rules that are low by themselves, since installers do the same, but not for what runs again and again by itself."""
 
 _NODES_LIMIT = 200_000
 _REFERENCES_LIMIT = 1_000_000
@@ -18,22 +20,36 @@ _POOLS_LIMIT = 50
 _LINKS_LIMIT = 200_000
 _LINK_HOPS = 40  # ELOOP: path_resolution(7)
 _VISITED_LIMIT = 2_000
+_CHAIN_LIMIT = 20
+
+PROGRAM_TYPES = ("application/x-executable", "application/x-pie-executable", "application/x-elf")
+"""MIME types of programs."""
 
 
 class Node(NamedTuple):
-    """A file that is flagged, or that names others; ``severe`` where a flag is of a high or critical finding."""
+    """A file that is flagged, or that names others; ``severe`` where a flag is of a high or critical finding.
+
+    ``program`` says that it is an executable, not a script or a configuration.
+    """
 
     path: str
     flags: tuple[str, ...]
     severe: bool
+    program: bool
     references: tuple[str, ...]
     indicators: tuple[str, ...]
 
 
 class Chain(NamedTuple):
-    """The files from the first one that a line names to a flagged one, and the pools and wallets that they name."""
+    """The flagged files that a line leads to, and the pools and wallets that they name.
+
+    ``files`` are the way to the ``end``, which is a program where one is flagged, then the other flagged files and what
+    leads to them: a miner's line names its program and its configuration. Of the ``indicators`` those of configurations
+    and scripts come before those built into programs, which are mostly the addresses that a miner donates to.
+    """
 
     files: tuple[Node, ...]
+    end: Node
     indicators: tuple[str, ...]
 
 
@@ -67,12 +83,13 @@ class FileGraph:
             if isinstance(target, str) and target and len(self.links) < _LINKS_LIMIT:
                 self.links.setdefault(path, target)
             return
-        self._add_file(path, row, [finding for finding in found if finding.severity in FLAG_SEVERITIES])
+        self._add_file(path, row, [finding for finding in found if _is_flag(finding)])
 
     def _add_file(self, path: str, row: Row, found: list[Finding]) -> None:
         references = _texts(row.get("references"))
         indicators = tuple(text for text in _texts(row.get("indicators")) if text.startswith(("pool:", "wallet:")))
-        if indicators and len(self.pools) < _NODES_LIMIT:
+        program = str(row.get("mime")).startswith(PROGRAM_TYPES)
+        if indicators and not program and len(self.pools) < _NODES_LIMIT:
             pools = self.pools.setdefault(path.rpartition("/")[0], {})
             pools.update(dict.fromkeys(indicators[: max(_POOLS_LIMIT - len(pools), 0)]))
         if not found and (not references or path in self.nodes):
@@ -82,8 +99,8 @@ class FileGraph:
             self.left_out += 1
             return
         flags = tuple(dict.fromkeys(finding.rule for finding in found))
-        severe = any(finding.severity != "medium" for finding in found)
-        self.nodes[path] = Node(path, flags, severe, references, indicators)
+        severe = any(finding.severity in {"critical", "high"} for finding in found)
+        self.nodes[path] = Node(path, flags, severe, program, references, indicators)
         self.names.add(path.rsplit("/", 1)[-1])
 
     def resolve(self, path: str) -> str:
@@ -108,26 +125,33 @@ class FileGraph:
         return done or "/"
 
     def chain(self, paths: Iterable[str]) -> Chain | None:
-        """Return the way from one of the paths to a flagged file: the longest there is within ``DEPTH_LIMIT`` files."""
+        """Return the ways from the paths to flagged files, each of ``DEPTH_LIMIT`` files at most; None without one."""
         parents: dict[str, str | None] = {}
+        depths: dict[str, int] = {}
         queue: deque[tuple[str, int]] = deque()
         for path in paths:
             self._visit(path, None, 1, parents, queue)
-        best: str | None = None
-        indicators: dict[str, None] = {}
+        configured: dict[str, None] = {}
+        built_in: dict[str, None] = {}
         while queue:
             path, depth = queue.popleft()
             node = self.nodes[path]
-            indicators.update(dict.fromkeys(node.indicators))
+            (built_in if node.program else configured).update(dict.fromkeys(node.indicators))
             if node.flags:
-                best = path
-                indicators.update(self.pools.get(path.rpartition("/")[0], {}))
+                depths[path] = depth
+                configured.update(self.pools.get(path.rpartition("/")[0], {}))
             if depth < DEPTH_LIMIT:
                 for reference in node.references:
                     self._visit(reference, path, depth + 1, parents, queue)
-        if best is None:
+        if not depths:
             return None
-        return Chain(tuple(self._way(best, parents)), tuple(indicators))
+        end = max(depths, key=lambda path: (self.nodes[path].program, depths[path]))
+        files: dict[str, Node] = {}
+        for path in (end, *depths):
+            files.update((node.path, node) for node in self._way(path, parents))
+            if len(files) >= _CHAIN_LIMIT:
+                break
+        return Chain(tuple(files.values()), self.nodes[end], tuple(configured | built_in))
 
     def _visit(
         self, path: str, parent: str | None, depth: int, parents: dict[str, str | None], queue: deque[tuple[str, int]]
@@ -144,6 +168,10 @@ class FileGraph:
             way.append(self.nodes[step])
             step = parents[step]
         return way[::-1]
+
+
+def _is_flag(finding: Finding) -> bool:
+    return finding.severity in FLAG_SEVERITIES or finding.rule in WORSE_WHEN_STARTED
 
 
 def _texts(value: object) -> tuple[str, ...]:

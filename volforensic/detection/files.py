@@ -1,13 +1,16 @@
 """Findings about files, from rows of the inventory: YARA matches, and programs in places or with names of malware."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from volforensic.detection import places
+from volforensic.detection.file_graph import PROGRAM_TYPES
 from volforensic.detection.rules import CITES_LIMIT, EVIDENCE_LIMIT, FINDINGS_LIMIT, cut, limit_problem
+from volforensic.detection.temporary_trees import RULE as TEMPORARY_RULE
+from volforensic.detection.temporary_trees import TemporaryTrees
 from volforensic.record import SEVERITIES, Finding, Problem, Row, Severity, finding_id
 
-_PROGRAM_TYPES = ("application/x-executable", "application/x-pie-executable", "application/x-elf")
 _LIBRARY_TYPES = ("application/x-sharedlib", "application/x-object")
 _SCRIPT_TYPES = (
     "text/x-sh",
@@ -42,18 +45,29 @@ def file_findings(rows: Iterable[Row], yara_rules: YaraRules) -> Iterator[tuple[
     ``rows`` are rows of the inventory with the results of the examination in them (``mime``, ``yara``, ``matches``).
     """
     order = {name: number for number, name in enumerate(yara_rules)}
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    trees = TemporaryTrees()
     row: Row = {}
     for row in rows:
-        found: list[Finding | Problem] = []
-        for judgement in judge(row, yara_rules, order):
-            counts[judgement.rule] = counts.get(judgement.rule, 0) + 1
-            if counts[judgement.rule] <= FINDINGS_LIMIT:
-                found.append(_finding(row, judgement))
-        yield row, found
+        if row.get("type") == "file" and isinstance(row.get("path"), str):
+            trees.note(row["path"])
+        found = [_finding(row, judgement) for judgement in judge(row, yara_rules, order)]
+        yield row, _within_limit([one for one in found if not trees.hold(row, one)], counts)
+    for row, one in trees.release():
+        yield row, _within_limit([one], counts)
     beyond = [limit_problem(rule, count - FINDINGS_LIMIT) for rule, count in counts.items() if count > FINDINGS_LIMIT]
     if beyond:
         yield row, [*beyond]
+
+
+def _within_limit(found: Iterable[Finding], counts: Counter[str]) -> list[Finding | Problem]:
+    """Count the findings by rule and return those within the limit."""
+    kept: list[Finding | Problem] = []
+    for one in found:
+        counts[one.rule] += 1
+        if counts[one.rule] <= FINDINGS_LIMIT:
+            kept.append(one)
+    return kept
 
 
 def judge(row: Row, yara_rules: YaraRules, order: Mapping[str, int]) -> Iterator[Judgement]:
@@ -123,7 +137,7 @@ def _program_kind(row: Row) -> str:
     mime = row.get("mime")
     if not isinstance(mime, str):
         return ""
-    if mime.startswith(_PROGRAM_TYPES):
+    if mime.startswith(PROGRAM_TYPES):
         return "executable"
     mode = row.get("mode")
     runnable = type(mode) is int and bool(mode & _EXECUTABLE_BITS)
@@ -156,12 +170,12 @@ def _place_judgements(path: str, kind: str) -> Iterator[Judgement]:
 def _temporary_judgement(path: str, directory: str, kind: str, *, contained: bool) -> Judgement:
     hidden = "/." in path
     severity: Severity = "high" if hidden or directory.endswith("/shm/") else "medium"
-    if places.is_build_leftover(path, directory) or (contained and not hidden):
+    if severity == "medium" and (kind == "script" or contained or places.is_build_leftover(path, directory)):
         severity = "low"
     words = f"{_article(kind)} lies in {directory}, where every account may write"
     if hidden:
         words += ", under a hidden name"
-    return _place("executable-in-temporary-directory", severity, words, ["T1036.005", "T1564.001"] if hidden else [])
+    return _place(TEMPORARY_RULE, severity, words, ["T1036.005", "T1564.001"] if hidden else [])
 
 
 def _article(kind: str) -> str:

@@ -139,7 +139,7 @@ def _chain_finding(artifact: str, mechanism: Mechanism, row: Row, chain: Chain) 
         attack=[mechanism.technique],
         cites=[str(row.get("record_id")), *(node.path for node in chain.files)],
         evidence=[line, *chain.indicators[:_SHOWN_INDICATORS]],
-        path=chain.files[-1].path,
+        path=chain.end.path,
         volume=volume if type(volume) is int else None,
         first_seen=stamp if isinstance(stamp, str) else None,
         last_seen=stamp if isinstance(stamp, str) else None,

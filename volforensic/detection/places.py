@@ -15,10 +15,15 @@ _CONTAINER_ROOT = re.compile(
     r"|containerd/io\.containerd\.snapshotter\.v1\.[a-z]{1,20}/snapshots/[0-9]{1,12}/fs)(?=/)"
 )
 
+_PRIVATE = re.compile(
+    r"(?:/var)?/tmp/(?:systemd-private-[0-9a-f]{16,40}-[^/]{1,255}|snap-private-tmp/snap\.[^/]{1,200})/tmp/"
+)
+"""What a service with PrivateTmp= (systemd.exec(5)) or a snap has as its /tmp."""
+
 _BUILD_LEFTOVER = re.compile(
     r"(?:go-build|go-link-|pip-|build-env-|npm-|yarn--|rustc|cargo-install|cc[A-Za-z0-9]{6}\.|conftest|mkinitramfs|dracut"
     r"|dkms|apt-|dpkg|rpm-tmp|yum-|dnf-|pear|node-compile-cache|bazel|nix-build-|portage|pyright-|matplotlib-|jna-|hsperf"
-    r"|bundler|gem-|composer|phpunit|pytest-of-|ansible|packer|tmux-|screen|systemd-private-|snap-private-tmp)"
+    r"|bundler|gem-|composer|phpunit|pytest-of-|ansible|packer|tmux-|screen)"
 )
 """Beginnings of names that builds, package managers and provisioning leave in temporary directories."""
 
@@ -35,20 +40,34 @@ _ORDINARY_ANYWHERE = frozenset(
 
 _ORDINARY_AT_HOME = _ORDINARY_ANYWHERE | frozenset(
     """
-    .acme.sh .android .ansible .antigen .arduino15 .asdf .atom .aws .aws-sam .azure .bash_it .bazel .berkshelf
-    .bun .byobu .cabal .cache .chef .claude .clojure .cocoapods .codeium .codex .config .continue .copilot .cpan
-    .cpanm .cpanplus .cursor .cursor-server .cxx .dapr .dart .deno .discourse .docker .dotnet .dropbox-dist
-    .dylibs .eclipse .elan .emacs.d .ethereum .expo .factory .fly .fnm .foundry .fzf .fzf-tab .gem .gems .ghcup
-    .gnupg .goenv .google-cloud-sdk .gphoto .guix-profile .helm .hermit .homebrew .hunter .ipython .iterm2 .ivy2
-    .java .jbang .jdks .jenkins .jenv .julia .jupyter .k9s .konan .krew .kube .lein .linkerd2 .linuxbrew .local
-    .luarocks .maven .meteor .minikube .mise .mix .mozilla .n .nano .netlify .nix-defexpr .nix-profile .nodenv
-    .npm-global .npm-packages .nuget .nvim .nvm .oci .oh-my-bash .oh-my-fish .oh-my-zsh .ollama .opam .opencode
-    .pdtm .perlbrew .phpbrew .phpenv .pipx .pixi .pkgx .platformio .plenv .pm2 .poetry .profiling .proto
-    .pub-cache .pulumi .puppetlabs .pwsh .pyenv .pyenv-virtualenv .python-eggs .qt .rancher .rbenv .rebar3
-    .rustup .rvm .rye .sbt .sdkman .setuptools .solana .sonar .spack .spicetify .spyder-py3 .stack .starship
-    .steam .swiftpm .swtpm .symfony .symfony-cli .symfony5 .tabnine .tfenv .tgenv .thefuck .tkn .tmux .travis
-    .unison .uv .vagrant.d .vim .vimplug .virtualenvs .volta .vscode-insiders .vscode-oss .vscode-remote
-    .vscode-server .vscode-server-insiders .wasmer .wasmtime .windsurf-server .wine .wp-cli .yadm .zed_server
+    .JetBrains .SpaceVim .acme.sh .actions-runner .airflow .amplify .anaconda3 .android .ansible .antidote
+    .antigen .aptly .arduino15 .arkade .asdf .atom .atuin .aws .aws-sam .azure .bash-it .bash_completion.d
+    .bash_it .basher .bazel .berkshelf .bpkg .buildkite-agent .bun .byobu .cabal .cache .chalice .chef .chezmoi
+    .choosenim .claude .clojure .cloudflared .cocoapods .codeium .codemod .codeql .codex .colima .config
+    .console .continue .copilot .cpan .cpan-plus .cpanm .cpanplus .cursor .cursor-server .cxx .dagger .dapr
+    .dart .dbt .ddev .deno .deployer .devpod .discourse .docker .docksal .doom.d .dotfiles .dotnet .drone
+    .dropbox-dist .drush .dub .dvm .dylibs .earthly .ebcli-virtual-env .eclipse .elan .elm .emacs.d .ethereum
+    .evm .expo .factory .fleet .fly .fnm .forever .foundry .fzf .fzf-tab .gem .gem-home .gems .ghcup
+    .git-hooks .git-template .git-templates .githooks .gitkraken .gitlab-runner .gnupg .gobrew .goenv
+    .google-cloud-sdk .gphoto .gradle-wrapper .guix-profile .gvm .hatch .helm .hermit .heroku .homebrew
+    .homeshick .homesick .hunter .idris2 .ipython .istioctl .iterm2 .ivy2 .jabba .java .jbang .jdks .jenkins
+    .jenv .jetbrains .julia .juliaup .jupyter .k9s .kerl .kiex .konan .krew .kube .kubectx .kubie .kui
+    .lando .lean .lein .linkerd .linkerd2 .linuxbrew .local .luarocks .mamba .maven .meltano .meteor
+    .micromamba .miniconda .miniconda3 .miniforge3 .minikube .minio .mise .mix .modular .mono .moonrepo .mozilla
+    .msf4 .mvnvm .n .nano .netlify .nimble .nix-defexpr .nix-portable .nix-profile .nodebrew .nodeenv .nodenv
+    .nomad.d .npm-global .npm-packages .nuclei .nuget .nvim .nvm .nvs .oci .oh-my-bash .oh-my-fish .oh-my-posh
+    .oh-my-zsh .okteto .ollama .opam .opencode .opentofu .orbstack .packer.d .pdm .pdtm .perlbrew .pex .pgenv
+    .phpbrew .phpenv .pip .pipx .pixi .pkgx .platformio .platformsh .plenv .pm2 .poetry .poshthemes .prefect
+    .profiling .proto .pub-cache .pulumi .puppetlabs .pwsh .pyenv .pyenv-root .pyenv-virtualenv .pypoetry
+    .python-eggs .qt .quicklisp .racket .railway .rakudobrew .rancher .rbenv .rclone .rebar3 .redhat .restic
+    .roswell .rustdesk .rustup .rvm .rye .sbcl .sbt .scalingo .sdkman .semgrep .setuptools .shiv .skaffold .snyk
+    .solana .sonar .sops .spack .spicetify .spyder-py3 .stack .starship .steam .steampipe .superset .swiftenv
+    .swiftpm .swtpm .symfony .symfony-cli .symfony5 .symfony6 .tabnine .tanzu .terraform-plugin-cache
+    .terraform.d .terraform.versions .tfenv .tfswitch .tgenv .tgswitch .thefuck .tilt-dev .tiup .tkn .tmux
+    .tofuenv .travis .trivy .tsh .unison .upsun .uv .vagrant.d .valet .vercel .version-fox .vfox .vim .vimplug
+    .virtualenvs .volta .vscode-insiders .vscode-oss .vscode-remote .vscode-server .vscode-server-insiders
+    .warden .wasmer .wasmtime .windsurf .windsurf-server .wine .woodpecker .wp-cli .wp-env .wrangler .yadm
+    .yarn-cache .zed_server .zgen .zgenom .zshrc.d
     .zi .zim .zinit .zplug .zprezto .zsh .zsh.d .zsh_plugins
     """.split()  # noqa: SIM905 - words read better than two hundred quoted strings
 )
@@ -73,8 +92,28 @@ def inside_container(path: str) -> tuple[str, bool]:
 
 
 def temporary_directory(path: str) -> str | None:
-    """Return the temporary directory that the path lies in, with its closing slash."""
+    """Return the temporary directory that the path lies in, with its closing slash; also a service's private one."""
+    if private := _PRIVATE.match(path):
+        return private[0]
     return next((directory for directory in TEMPORARY_DIRECTORIES if path.startswith(directory)), None)
+
+
+def temporary_tree(path: str) -> str | None:
+    """Return the visible directory right below /tmp or /var/tmp that the path lies in, with its closing slash."""
+    inner, _ = inside_container(path)
+    directory = temporary_directory(inner)
+    if directory is None or directory.endswith("/shm/"):
+        return None
+    name, slash, _ = inner[len(directory) :].partition("/")
+    if not slash or not name or name.startswith("."):
+        return None
+    return f"{path[: len(path) - len(inner)]}{directory}{name}/"
+
+
+def is_leftover_tree(tree: str) -> bool:
+    """Say whether a tree's name begins like what builds and provisioning leave."""
+    inner, _ = inside_container(tree)
+    return is_build_leftover(inner, temporary_directory(inner) or "/")
 
 
 def is_build_leftover(path: str, directory: str) -> bool:

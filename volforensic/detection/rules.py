@@ -28,13 +28,14 @@ _INTEGER_KEYS = frozenset({"volume", "inode", "position"})
 class Merged:
     """What one finding grows from while records come: counts, times, the first cites and lines."""
 
-    __slots__ = ("cites", "count", "evidence", "first_seen", "last_seen", "volume")
+    __slots__ = ("cites", "count", "evidence", "first_seen", "last_seen", "sources", "volume")
 
     def __init__(self) -> None:
         """Start with nothing seen."""
         self.count = 0
         self.cites: list[str] = []
         self.evidence: list[str] = []
+        self.sources: dict[str, None] = {}
         self.first_seen: str | None = None
         self.last_seen: str | None = None
         self.volume: int | None = None
@@ -46,6 +47,9 @@ class Merged:
         self.count += 1
         if len(self.cites) < CITES_LIMIT:
             self.cites.append(str(row.get("record_id")))
+        source = row.get("source")
+        if isinstance(source, str) and len(self.sources) < CITES_LIMIT:
+            self.sources[source] = None
         if len(self.evidence) < EVIDENCE_LIMIT:
             line = main_text(row)
             if line not in self.evidence:
@@ -200,5 +204,5 @@ def _finding(artifact: str, rule: Rule, statement: str, merged: Merged) -> Findi
         first_seen=merged.first_seen,
         last_seen=merged.last_seen,
         count=merged.count,
-        details={"artifact": artifact, "cites_total": merged.count},
+        details={"artifact": artifact, "cites_total": merged.count, "sources": list(merged.sources)},
     )
