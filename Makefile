@@ -104,8 +104,8 @@ images-server: $(VENV)/.runtime ## build disks with the tree of a real Debian se
 	@$(python) -m images.server
 
 .PHONY: bench
-bench: $(VENV)/.development ## CPU seconds, wall time and bytes read, beside other tools
-	@$(python) -m tests.benchmarks
+bench: $(VENV)/.development ## CPU seconds, wall time and bytes read, beside other tools; IMAGE=disk.raw, BENCH_OPTIONS=--runs=1
+	@$(python) -m tests.benchmarks $(if $(IMAGE),--image '$(IMAGE)') $(BENCH_OPTIONS)
 
 .PHONY: lock
 lock: ## resolve the requirements again; LOCK_OPTIONS=--upgrade takes newer versions

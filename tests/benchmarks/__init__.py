@@ -1,0 +1,1 @@
+"""What a triage costs beside other tools on the same disk: ``python -m tests.benchmarks --help``."""
