@@ -4,12 +4,14 @@ Source: the kernel's Documentation/filesystems/ext4/directory.rst. A deleted ent
 it until that room is used again.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 _ENTRY = struct.Struct("<IHBB")
 _LARGEST_TYPE = 7
+_NOT_NUL = re.compile(rb"[^\0]")
 
 
 class DirectoryEntry(NamedTuple):
@@ -52,6 +54,10 @@ def _broken_chain(data: bytes, position: int, most_inodes: int) -> Iterator[Dire
 
 def _deleted(data: bytes, position: int, end: int, most_inodes: int) -> Iterator[DirectoryEntry]:
     while position + 12 <= end:
+        used = _NOT_NUL.search(data, position, end)  # most slack is NUL bytes: an entry begins with a number
+        position = end if used is None else used.start() & ~3
+        if position + 12 > end:
+            return
         number, length, name_length, kind = _ENTRY.unpack_from(data, position)
         needed = 8 + (name_length + 3 & ~3)
         name = data[position + 8 : position + 8 + name_length]

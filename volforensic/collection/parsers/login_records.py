@@ -5,6 +5,7 @@ A record of utmp has 384 bytes where session and time have 32 bits (x86, x86-64,
 """
 
 import ipaddress
+import socket
 import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -70,7 +71,9 @@ class Login(NamedTuple):
 def login(layout: Layout, data: bytes, offset: int = 0) -> Login:
     """Return the record at an offset of the bytes, which must hold the whole of it."""
     values = Login._make(layout.record.unpack_from(data, offset))
-    return values if layout.wide else values._replace(seconds=seconds_of(values.seconds))
+    if layout.wide or values.seconds >= 0:
+        return values
+    return values._replace(seconds=seconds_of(values.seconds))
 
 
 def seconds_of(value: int) -> int:
@@ -132,7 +135,7 @@ def address_text(address: bytes) -> str:
     if not address.strip(b"\0"):
         return ""
     if not address[4:].strip(b"\0"):
-        return str(ipaddress.IPv4Address(address[:4]))
+        return socket.inet_ntop(socket.AF_INET, address[:4])
     full = ipaddress.IPv6Address(address)
     return str(full.ipv4_mapped or full)
 
