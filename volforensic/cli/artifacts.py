@@ -5,10 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from volforensic.cli.standard_output import say
+
 if TYPE_CHECKING:
     from volforensic.collection.definitions import Definition
 
-application = typer.Typer(no_args_is_help=True, help="List, show and check the definitions of what is looked for.")
+application = typer.Typer(
+    no_args_is_help=True,
+    help="List, show and check the definitions of what is looked for.\n\nExample: volforensic artifacts list",
+)
 
 Format = Annotated[
     Literal["table", "json"], typer.Option("-f", "--format", help="How to print: for people or programs.")
@@ -83,7 +88,7 @@ def check_folder(
     else:
         for remark in remarks:
             _print(f"{remark.file}: {remark.kind}: {remark.text}")
-        _print(f"{len(faults)} faults, {len(remarks) - len(faults)} warnings")
+        _print(f"{_counted(len(faults), 'fault')}, {_counted(len(remarks) - len(faults), 'warning')}")
     if faults:
         raise typer.Exit(2)
 
@@ -116,13 +121,17 @@ def _lines(definition: "Definition") -> list[str]:
     return [*lines, "References", *(f"  {reference}" for reference in artifact.references)]
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _print(line: str) -> None:
     from volforensic.sanitiser import visible  # noqa: PLC0415 - keeps --help fast
 
-    typer.echo(visible(line))
+    say(visible(line))
 
 
 def _print_json(value: Any) -> None:
     import msgspec  # noqa: PLC0415 - keeps --help fast
 
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from volforensic.cli.standard_output import say
+
 
 def examine_host(
     output_format: Annotated[Literal["table", "json"], typer.Option("--format", "-f", help="How to print.")] = "table",
@@ -25,12 +27,12 @@ def examine_host(
     checks = list(host.examine(Path()))
     ready = host.is_ready(checks)
     if output_format == "json":
-        typer.echo(msgspec.json.format(msgspec.json.encode({"ready": ready, "checks": checks})).decode())
+        say(msgspec.json.format(msgspec.json.encode({"ready": ready, "checks": checks})).decode())
     else:
         for check in checks:
-            typer.echo(f"{check.status:<9} {check.name:<15} {visible(check.value)}")
+            say(f"{check.status:<9} {check.name:<15} {visible(check.value)}")
             if check.remedy:
-                typer.echo(f"{'':<25} {check.remedy}")
-        typer.echo("ready for triage" if ready else "not ready for triage: see what is missing above")
+                say(f"{'':<25} {check.remedy}")
+        say("ready for triage" if ready else "not ready for triage: see what is missing above")
     if not ready:
         raise typer.Exit(HostError.exit_status)

@@ -7,9 +7,10 @@ import typer
 
 from volforensic.cli.artifacts import application as artifacts
 from volforensic.cli.doctor import examine_host
+from volforensic.cli.standard_output import discard_the_rest, say
 from volforensic.cli.triage import triage_sources
 from volforensic.cli.verify import verify_case
-from volforensic.errors import InterruptedRunError, VolforensicError
+from volforensic.errors import VolforensicError
 
 application = typer.Typer(
     name="volforensic",
@@ -18,7 +19,8 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
-    help="Disk-image forensics for Linux servers: from an image to findings that can be checked.",
+    help="Disk-image forensics for Linux servers: from an image to findings that can be checked.\n\n"
+    "Example: volforensic triage disk.raw --case case-17",
 )
 application.command("triage")(triage_sources)
 application.command("verify")(verify_case)
@@ -31,7 +33,7 @@ def _options(version: bool = typer.Option(False, "--version", help="Print the ve
     if version:
         from volforensic import __version__  # noqa: PLC0415 - typer calls this on every run
 
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -42,9 +44,6 @@ def main() -> None:
     except VolforensicError as error:
         _say(str(error))
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        _say("interrupted; run the same command with --resume to go on")
-        sys.exit(InterruptedRunError.exit_status)
     except Exception as error:
         if os.environ.get("VOLFORENSIC_DEBUG"):
             raise
@@ -55,7 +54,10 @@ def main() -> None:
 def _say(text: str) -> None:
     from volforensic.sanitiser import visible  # noqa: PLC0415 - only where there is something to say
 
-    typer.echo(f"volforensic: {visible(text)}", err=True)
+    try:
+        typer.echo(f"volforensic: {visible(text)}", err=True)
+    except OSError:  # nobody reads any more: the exit status still tells
+        discard_the_rest(sys.stderr)
 
 
 if __name__ == "__main__":

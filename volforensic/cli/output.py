@@ -35,19 +35,22 @@ EXIT_MEANINGS = {
 }
 
 
-def summary_lines(report: Row, *, case: str, report_path: str, exit_status: int, reason: str = "") -> list[str]:
-    """Return the lines that end a run, safe to print: verdict, findings, coverage, places, exit status.
+def summary_lines(
+    report: Row, *, case: str, report_path: str, exit_status: int, failures: Sequence[str] = ()
+) -> list[str]:
+    """Return the lines that end a run, safe to print: verdict, findings, coverage, failures, places, exit status.
 
-    ``report`` is the report as ``build_report`` makes it, ``reason`` says why the exit status is what it is.
+    ``report`` is the report as ``build_report`` makes it, ``failures`` are the sources that could not be read.
     """
     counts = report["verdict"]["findings"]
     facts = [
         ("verdict", report["verdict"]["sentence"]),
         ("findings", "  ".join(f"{severity} {counts[severity]:,}" for severity in SEVERITIES)),
         *(("coverage", line) for line in _coverage_lines(report["evidence"])),
+        *(("failed", failure) for failure in failures),
         ("case", case),
         ("report", report_path),
-        ("exit", f"{exit_status}: {reason or EXIT_MEANINGS.get(exit_status, 'unknown')}"),
+        ("exit", f"{exit_status}: {EXIT_MEANINGS.get(exit_status, 'unknown')}"),
     ]
     return [f"{name:<9} {visible(text)}" for name, text in facts]
 

@@ -12,6 +12,9 @@ FINDINGS_SHOWN = 20
 PROBLEMS_SHOWN = 20
 """Problems of one stage that are told one by one."""
 
+STATEMENT_SHOWN = 300
+"""Characters of a finding's statement that are told while it runs; the report has it whole."""
+
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -32,11 +35,10 @@ class Stage:
         return amount_text(self.done, self.total, self.unit)
 
     def rate(self, now: float) -> str:
-        """Return how much a second, empty in the first moment."""
+        """Return how much a second, empty in the first moment and below one a second."""
         elapsed = now - self.started
-        if elapsed < 0.1 or not self.done:
-            return ""
-        return f"{amount_text(int(self.done / elapsed), None, self.unit)}/s"
+        each_second = int(self.done / elapsed) if elapsed >= 0.1 else 0
+        return f"{amount_text(each_second, None, self.unit)}/s" if each_second else ""
 
 
 class Voice(Protocol):
@@ -73,7 +75,7 @@ class Seen:
 
     def finding_lines(self, finding: Finding) -> list[str]:
         """Return the line for a finding; after ``FINDINGS_SHOWN`` of one rule a last word, then nothing."""
-        line = f"{finding.severity.upper():<8}  {finding.rule}  {finding.statement}"
+        line = f"{finding.severity.upper():<8}  {finding.rule}  {_beginning(finding.statement)}"
         return self._lines(("finding", finding.rule), line, FINDINGS_SHOWN, f"more findings of {finding.rule}")
 
     def problem_lines(self, problem: Problem) -> list[str]:
@@ -88,6 +90,10 @@ class Seen:
         if count > limit + 1:
             return []
         return [line if count <= limit else f"{'':8}  … {rest}: all are in the report"]
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= STATEMENT_SHOWN else f"{text[:STATEMENT_SHOWN]} …"
 
 
 def amount_text(done: int, total: int | None, unit: str) -> str:

@@ -99,7 +99,8 @@ class Terminal:
             self._voice.message(text)
 
     def error(self, text: str) -> None:
-        """Tell an error, whatever the mode."""
+        """Tell an error, whatever the mode; the stage under way ends with it."""
+        self.end_stage("stopped")
         self.close()
         line = json.dumps({"event": "error", "text": text}) if self._as_json else f"volforensic: {visible(text)}"
         write_line(self._stream, line)

@@ -3,16 +3,26 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from volforensic.cli.standard_output import as_text, say
+from volforensic.errors import InterruptedRunError, VolforensicError
+
+if TYPE_CHECKING:
+    from volforensic.cli.terminal import Terminal
+    from volforensic.cli.triage_run import Request
+
 ProgressMode = Literal["auto", "plain", "json", "none"]
 Level = Literal["critical", "high", "medium", "low", "info"]
+INTERRUPTED = "interrupted: what was finished is kept. Run the same command with --resume to go on"
 
 
 def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the command line
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Raw disk images or block devices.")],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SOURCE", readable=False, help="Raw disk images or block devices.")
+    ],
     case: Annotated[Path, typer.Option("--case", "-c", metavar="DIR", help="The case folder; made where it is not.")],
     number: Annotated[str, typer.Option("--number", help="The case's number in your own register.")] = "",
     examiner: Annotated[str, typer.Option("--examiner", help="Who examines; the login name where not given.")] = "",
@@ -26,8 +36,8 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
     progress: Annotated[ProgressMode, typer.Option("--progress", help="How to tell what runs.")] = "auto",
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours; NO_COLOR does the same.")] = False,  # noqa: FBT002 - typer's way to a flag
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only findings, losses and the summary.")] = False,  # noqa: FBT002 - same
-    clobber: Annotated[bool, typer.Option("--clobber", help="Replace an item that the case has already.")] = False,  # noqa: FBT002 - same
-    resume: Annotated[bool, typer.Option("--resume", help="Begin an item again that was interrupted.")] = False,  # noqa: FBT002 - same
+    clobber: Annotated[bool, typer.Option("--clobber", help="Replace what the case has of this source.")] = False,  # noqa: FBT002 - same
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after an interruption.")] = False,  # noqa: FBT002 - same
 ) -> None:
     """Everything, from the source to the report: hashes, inventory, artifacts, files, findings.
 
@@ -38,24 +48,40 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
     Example: volforensic triage disk.raw --case case-17
     """
     from volforensic.cli.terminal import Terminal  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
-    from volforensic.cli.triage_run import Request, run_triage  # noqa: PLC0415 - same
+    from volforensic.cli.triage_run import Request  # noqa: PLC0415 - same
 
     request = Request(
         sources=sources,
         case=case,
-        number=number,
-        examiner=examiner,
+        number=as_text(number),
+        examiner=as_text(examiner),
         artifacts=artifacts or [],
         yara=yara or [],
         fail_on=fail_on,
-        jobs=jobs or os.cpu_count() or 1,
+        jobs=jobs or len(os.sched_getaffinity(0)),
         clobber=clobber,
         resume=resume,
-        command_line=sys.argv,
+        command_line=[as_text(argument) for argument in sys.argv],
     )
-    color = False if no_color else None
-    with Terminal(progress, color=color, quiet=quiet) as terminal:
-        summary, exit_status = run_triage(request, terminal, as_json=output_format == "json")
-    typer.echo(summary)
+    with Terminal(progress, color=False if no_color else None, quiet=quiet) as terminal:
+        exit_status = _run(request, terminal, as_json=output_format == "json")
     if exit_status:
         raise typer.Exit(exit_status)
+
+
+def _run(request: "Request", terminal: "Terminal", *, as_json: bool) -> int:
+    """Triage and print the summary; an error or an interruption is told by the terminal's voice."""
+    from volforensic.cli.triage_run import run_triage  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
+
+    try:
+        summary, exit_status = run_triage(request, terminal, as_json=as_json)
+    except VolforensicError as error:
+        terminal.error(str(error))
+        return error.exit_status
+    except KeyboardInterrupt:
+        terminal.error(INTERRUPTED)
+        return InterruptedRunError.exit_status
+    terminal.close()
+    for line in summary:
+        say(line)
+    return exit_status

@@ -1,6 +1,8 @@
 """What ``triage`` does with its options: load, open the case, triage each source, report, close."""
 
+import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -10,14 +12,24 @@ import msgspec
 from volforensic import __version__
 from volforensic.case.folder import Case
 from volforensic.cli.output import summary_lines
+from volforensic.cli.standard_output import as_text
 from volforensic.cli.terminal import Terminal
 from volforensic.collection.loader import load_definitions
-from volforensic.errors import EXIT_COMPLETE, EXIT_FINDINGS, EXIT_PARTIAL, IntegrityError, VolforensicError
+from volforensic.errors import (
+    EXIT_COMPLETE,
+    EXIT_FINDINGS,
+    EXIT_PARTIAL,
+    HostError,
+    IntegrityError,
+    UsageError,
+    VolforensicError,
+)
 from volforensic.inventory.rule_files import load_yara_rules
+from volforensic.items import Outcome
 from volforensic.record import SEVERITIES
 from volforensic.reporting import REPORT_PATH, write_report
 from volforensic.sandbox.confinement import probe
-from volforensic.triage import Outcome, TriageOptions, triage_source
+from volforensic.triage import TriageOptions, triage_source
 
 _LIBRARIES = ("dissect.btrfs", "dissect.xfs", "msgspec", "pytsk3", "python-magic", "yara-x")
 
@@ -38,11 +50,13 @@ class Request(NamedTuple):
     command_line: Sequence[str]
 
 
-def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[str, int]:
-    """Triage every source into the case; return the summary to print and the exit status.
+def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[list[str], int]:
+    """Triage every source into the case; return the lines to print and the exit status.
 
     A source that fails does not keep the others from being read; the first failure gives the exit status.
     """
+    if request.case.exists() and not request.case.is_dir():
+        raise UsageError(str(request.case), "is no folder", "Name a case folder, or one that is not there yet")
     options = TriageOptions(
         definitions=load_definitions(request.artifacts),
         yara=load_yara_rules(request.yara),
@@ -68,6 +82,8 @@ def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[
                 outcomes.append(triage_source(case, path, options, terminal))
             except VolforensicError as error:
                 failures.append(error)
+                with suppress(HostError):  # a full disk: the error itself is told in any case
+                    case.log("source not read", {"reason": as_text(str(error)), "exit_status": error.exit_status})
                 if len(request.sources) > 1:
                     terminal.error(str(error))
         if failures and len(request.sources) == 1:
@@ -91,26 +107,30 @@ def _library_versions() -> Iterator[tuple[str, str]]:
 
 def _conclude(
     case: Case, request: Request, outcomes: list[Outcome], failures: list[VolforensicError], *, as_json: bool
-) -> tuple[str, int]:
+) -> tuple[list[str], int]:
     report = write_report(case)
     exit_status = _exit_status(request, outcomes, failures)
     head = case.close(exit_status)
     path = case.path / REPORT_PATH
     if as_json:
         facts = {
-            "case": str(case.path),
-            "report": str(path),
+            "case": as_text(str(case.path)),
+            "report": as_text(str(path)),
             "custody_head": head,
             "exit_status": exit_status,
             "verdict": report["verdict"],
             "evidence": [outcome._asdict() for outcome in outcomes],
             "failures": [str(failure) for failure in failures],
         }
-        return msgspec.json.format(msgspec.json.encode(facts)).decode(), exit_status
-    lines = summary_lines(report, case=str(case.path), report_path=str(path), exit_status=exit_status)
-    return "\n".join(
-        [*lines, f"{'custody':<9} head {head} (note it: `volforensic verify --head` compares)"]
-    ), exit_status
+        return [json.dumps(facts, indent=2)], exit_status
+    lines = summary_lines(
+        report,
+        case=as_text(str(case.path)),
+        report_path=as_text(str(path)),
+        exit_status=exit_status,
+        failures=[str(failure) for failure in failures],
+    )
+    return [*lines, f"{'custody':<9} head {head} (note it: `volforensic verify --head` compares)"], exit_status
 
 
 def _exit_status(request: Request, outcomes: list[Outcome], failures: list[VolforensicError]) -> int:

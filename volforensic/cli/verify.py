@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from volforensic.cli.standard_output import say
+
 
 def verify_case(
     case: Annotated[Path, typer.Argument(metavar="CASE", help="The case folder.")],
@@ -31,14 +33,14 @@ def verify_case(
         if output_format == "json":
             rows.append(discrepancy)
         else:
-            typer.echo(f"{discrepancy.kind:<10} {visible(discrepancy.path)}: {visible(discrepancy.detail)}")
+            say(f"{discrepancy.kind:<10} {visible(discrepancy.path)}: {visible(discrepancy.detail)}")
     summary = verification.summarise(case)
     if output_format == "json":
         facts = {"intact": not found, **summary._asdict(), "discrepancies": rows}
-        typer.echo(msgspec.json.format(msgspec.json.encode(facts)).decode())
+        say(msgspec.json.format(msgspec.json.encode(facts)).decode())
     elif found:
-        typer.echo(f"not intact: {found} {'discrepancy' if found == 1 else 'discrepancies'}")
+        say(f"not intact: {found} {'discrepancy' if found == 1 else 'discrepancies'}")
     else:
-        typer.echo(f"intact: {summary.files} files, {summary.entries} custody entries, head {summary.head}")
+        say(f"intact: {summary.files} files, {summary.entries} custody entries, head {summary.head}")
     if found:
         raise typer.Exit(IntegrityError.exit_status)

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TextIO
 
 import msgspec
 
 from volforensic.cli.progress import Seen, Stage, amount_text, elapsed_text, ending
+from volforensic.cli.standard_output import discard_the_rest
 from volforensic.record import Finding, Problem
 from volforensic.sanitiser import visible
 
@@ -111,10 +111,11 @@ class JsonVoice:
 def write_line(stream: TextIO, line: str) -> None:
     """Write a line and flush it; what the stream's encoding lacks is escaped, a stream that is gone is let go."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    # a full disk or a closed pipe under the log must not end the reading of evidence
-    with suppress(OSError, ValueError):
+    try:
         stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         stream.flush()
+    except (OSError, ValueError):  # a full disk or a closed pipe under the log must not end the reading of evidence
+        discard_the_rest(stream)
 
 
 def _progress(stage: Stage, now: float) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from volforensic.record import SEVERITIES, Row
 from volforensic.report.bounds import cut
 
-STATEMENT_LIMIT = 240
-"""Characters of a finding's statement inside the verdict."""
+STATEMENT_LIMIT = 120
+"""Characters of a finding's statement inside the verdict, which is read at a glance: the finding has it whole."""
 ALARMING = SEVERITIES[:3]
 """Severities that the sentence names; the others are counted as low."""
 
@@ -85,10 +85,18 @@ def _judged(counts: dict[str, int], top_statement: str) -> tuple[str, bool]:
     if alarming:
         total = sum(counts[severity] for severity in alarming)
         named = _series([f"{counts[severity]:,} {severity}" for severity in alarming])
-        statement = cut(top_statement, STATEMENT_LIMIT).rstrip(".")
-        return f"{named} {_noun(total, 'finding')}: {statement}", True
+        return f"{named} {_noun(total, 'finding')}: {_beginning(top_statement)}", True
     lesser = [f"{counts[severity]:,} {severity}" for severity in SEVERITIES if counts.get(severity)]
     return f"No finding above low ({_series(lesser)})" if lesser else "No finding", False
+
+
+def _beginning(statement: str) -> str:
+    """Return the statement without its full stop, or as many of its words as there is room for."""
+    printable = cut(statement, len(statement))
+    if len(printable) <= STATEMENT_LIMIT:
+        return printable.rstrip(".")
+    room = printable[:STATEMENT_LIMIT]
+    return (room.rpartition(" ")[0].rstrip(" .,;:") or room) + " …"
 
 
 def _read(reading: Reading, *, alarming: bool) -> str:
