@@ -12,7 +12,7 @@ PACKAGE = "volforensic"
 LAYERS = [
     {"cli", "__main__"},
     {"triage", "acquisition", "batch"},
-    {"recording", "reporting", "items"},
+    {"recording", "reporting", "items", "preload"},
     {"report"},
     {"detection"},
     {"collection"},

@@ -24,10 +24,10 @@ ENOUGH_MEMORY = 2 * GIBIBYTE  # two workers at their limit
 ENOUGH_SPACE = GIBIBYTE  # the case of a server with a million log lines takes a tenth of it
 
 LIBRARIES = {
-    "pytsk3": "reads ext2, ext3 and ext4",
-    "dissect.target": "reads volumes",
-    "dissect.xfs": "reads XFS",
-    "dissect.btrfs": "reads btrfs",
+    "pytsk3": "reads FAT, exFAT, NTFS and ISO 9660, and ext a second time",
+    "dissect.util": "decompresses LZO",
+    "dissect.xfs": "reads XFS a second time",
+    "dissect.btrfs": "reads btrfs a second time",
     "yara_x": "finds miner binaries",
     "magic": "names file types",
     "ruamel.yaml": "reads artifact definitions",

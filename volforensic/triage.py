@@ -1,7 +1,6 @@
 """Triage: the stages in order for one evidence item. Who reads this file has read the tool."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,12 +17,14 @@ from volforensic.errors import IntegrityError, NoFilesystemError
 from volforensic.evidence.layout import Layout, LayoutArguments
 from volforensic.evidence.layout_check import LayoutCheck
 from volforensic.evidence.source import Digest, Source
+from volforensic.inventory.comparison import compare_volumes
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_stage import Examined, examine_inventory
 from volforensic.inventory.rule_files import YaraRules
 from volforensic.inventory.stage import walk_volumes
 from volforensic.inventory.store import Inventory
 from volforensic.items import IDENTIFIED, Outcome, choose_item, discarding, source_fields, stored_outcome
+from volforensic.preload import preloaded_modules
 from volforensic.record import SEVERITIES, Coverage, Finding, Problem, text, text_fields
 from volforensic.recording import Recorder, bounded, write_results
 from volforensic.sandbox.confinement import probe
@@ -53,11 +54,12 @@ class Voice(Protocol):
 
 
 class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What to look for and how: definitions, YARA rules, number of workers, what to do with an item already there."""
+    """What to look for and how: definitions, YARA rules, workers, a second reading; what to do with a known item."""
 
     definitions: tuple[Definition, ...]
     yara: YaraRules
     jobs: int = 2
+    second_reader: bool = False
     clobber: bool = False
     resume: bool = False
 
@@ -83,29 +85,13 @@ def triage_source(case: Case, path: Path, options: TriageOptions, voice: Voice) 
             return stored_outcome(folder)
         case.log(IDENTIFIED, {"evidence": folder.id, **source_fields(path), "sha256": before.sha256})
         folder.begin(clobber=options.clobber, resume=options.resume)
-        with discarding(folder), Pool(preload=preloaded_modules(options.artifacts), jobs=options.jobs) as pool:
+        with (
+            discarding(folder),
+            Pool(
+                preload=preloaded_modules(options.artifacts, second_reader=options.second_reader), jobs=options.jobs
+            ) as pool,
+        ):
             return _Item(case, folder, source, pool, options, voice).run(before)
-
-
-def preloaded_modules(artifacts: Sequence[Artifact]) -> list[str]:
-    """Return the modules that workers need: a locked-in worker can load none."""
-    sources = [source for artifact in artifacts for source in artifact.sources]
-    parsers = {source.parser.partition(".")[0] for source in sources if source.parser}
-    return [
-        "volforensic.evidence.layout",
-        "volforensic.evidence.tsk",
-        "volforensic.evidence.xfs",
-        "volforensic.evidence.btrfs",
-        "volforensic.inventory.walk",
-        "volforensic.inventory.file_stage",
-        "volforensic.inventory.magic_edge",
-        "volforensic.collection.parsing",
-        "volforensic.collection.host",
-        *(f"volforensic.collection.parsers.{module}" for module in sorted(parsers)),
-        "Crypto.Hash.keccak",
-        "yara_x",
-        "magic",
-    ]
 
 
 def _hash(source: Source, voice: Voice, stage: str) -> Digest:
@@ -137,6 +123,7 @@ class _Item:
         layout = self._read_layout()
         with Inventory(self.folder.scratch() / "inventory.sqlite") as inventory:
             subvolumes = self._walk(inventory, layout)
+            self._compare(inventory, layout)
             hosts = self._find_hosts(inventory, layout, subvolumes)
             paths = HostPaths([host.trees for host in hosts])
             evidence = Evidence(self.pool, self.source.descriptor, inventory, hosts, layout.facts(), paths)
@@ -202,6 +189,14 @@ class _Item:
         inventory.index()
         self.voice.end_stage()
         return subvolumes
+
+    def _compare(self, inventory: Inventory, layout: Layout) -> None:
+        if not self.options.second_reader:
+            return
+        self.voice.stage("second reader", len(layout.volumes), "volumes")
+        descriptor, scratch = self.source.descriptor, self.folder.scratch()
+        self._note(*compare_volumes(self.pool, descriptor, layout.volumes, inventory, scratch))
+        self.voice.end_stage()
 
     def _find_hosts(self, inventory: Inventory, layout: Layout, subvolumes: list[FileEntry]) -> list[Host]:
         hosts = []

@@ -1,6 +1,7 @@
 """The verb ``triage``."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -30,6 +31,10 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
         list[Path] | None, typer.Option("--artifacts", metavar="DIR", help="Further artifact definitions.")
     ] = None,
     yara: Annotated[list[Path] | None, typer.Option("--yara", metavar="PATH", help="Further YARA rules.")] = None,
+    profile: Annotated[
+        Literal["standard", "full"],
+        typer.Option("--profile", help="full: a second library reads each filesystem, differences are told."),
+    ] = "standard",
     fail_on: Annotated[Level | None, typer.Option("--fail-on", help="End with 10 at findings this severe.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, max=256, help="Workers at once; 0: one a core.")] = 0,
     output_format: Annotated[Literal["table", "json"], typer.Option("--format", "-f", help="How to print.")] = "table",
@@ -57,6 +62,7 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
         examiner=as_text(examiner),
         artifacts=artifacts or [],
         yara=yara or [],
+        second_reader=profile == "full",
         fail_on=fail_on,
         jobs=jobs or len(os.sched_getaffinity(0)),
         clobber=clobber,
@@ -73,6 +79,8 @@ def _run(request: "Request", terminal: "Terminal", *, as_json: bool) -> int:
     """Triage and print the summary; an error or an interruption is told by the terminal's voice."""
     from volforensic.cli.triage_run import run_triage  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
 
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a lost connection or a shutdown ends like Ctrl-C: in order
+        signal.signal(number, signal.default_int_handler)
     try:
         summary, exit_status = run_triage(request, terminal, as_json=as_json)
     except VolforensicError as error:

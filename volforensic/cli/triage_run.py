@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from volforensic import __version__
+from volforensic.case.custody import present_user
 from volforensic.case.folder import Case
 from volforensic.cli.output import summary_lines
 from volforensic.cli.standard_output import as_text
@@ -43,6 +44,7 @@ class Request(NamedTuple):
     examiner: str
     artifacts: Sequence[Path]
     yara: Sequence[Path]
+    second_reader: bool
     fail_on: str | None
     jobs: int
     clobber: bool
@@ -61,13 +63,14 @@ def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[
         definitions=load_definitions(request.artifacts),
         yara=load_yara_rules(request.yara),
         jobs=request.jobs,
+        second_reader=request.second_reader,
         clobber=request.clobber,
         resume=request.resume,
     )
     case = Case.create_or_open(
         request.case,
         number=request.number,
-        examiner=request.examiner,
+        examiner=request.examiner or present_user(),
         command_line=request.command_line,
         versions=versions(),
     )

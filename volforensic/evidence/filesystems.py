@@ -1,4 +1,4 @@
-"""Opening the filesystem of a volume with the library that reads it truly."""
+"""Opening the filesystem of a volume: with the reader that reads it truly, or with a library for a second opinion."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from volforensic.evidence.reader import Window
 def open_filesystem(
     kind: str, window: Window, begin_item: Callable[[int], None], skipped: frozenset[int] = frozenset()
 ) -> Reader:
-    """Return a reader for the filesystem ``kind`` in the window; raises what the library raises."""
+    """Return the reader for the filesystem ``kind`` in the window; raises what the reader raises."""
     # The libraries are loaded here and not above: the parent process never loads a parser.
     if kind == "xfs":
         from volforensic.evidence.xfs import XfsReader  # noqa: PLC0415 - see above
@@ -22,3 +22,24 @@ def open_filesystem(
     from volforensic.evidence.tsk import open_with_tsk  # noqa: PLC0415 - see above
 
     return open_with_tsk(kind, window, begin_item, skipped)
+
+
+SECOND_READERS = {"xfs": "dissect.xfs", "btrfs": "dissect.btrfs", "ext2": "TSK", "ext3": "TSK", "ext4": "TSK"}
+"""The libraries that can read a filesystem again, by its type."""
+
+
+def open_with_library(
+    kind: str, window: Window, begin_item: Callable[[int], None], skipped: frozenset[int] = frozenset()
+) -> Reader:
+    """Return the second reader for a filesystem of ``SECOND_READERS``; raises what the library raises."""
+    if kind == "xfs":
+        from volforensic.evidence.library_xfs import LibraryXfsReader  # noqa: PLC0415 - see above
+
+        return LibraryXfsReader(window, begin_item, skipped)
+    if kind == "btrfs":
+        from volforensic.evidence.library_btrfs import LibraryBtrfsReader  # noqa: PLC0415 - see above
+
+        return LibraryBtrfsReader(window, begin_item, skipped)
+    from volforensic.evidence.tsk import TskReader  # noqa: PLC0415 - see above
+
+    return TskReader(window, begin_item, skipped)

@@ -1,4 +1,4 @@
-"""The edge to The Sleuth Kit: ext2/3/4, FAT, exFAT, NTFS and ISO 9660 through pytsk3, with deleted names."""
+"""The edge to The Sleuth Kit: FAT, exFAT, NTFS and ISO 9660 through pytsk3, and the second opinion on ext2/3/4."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -114,7 +114,7 @@ class TskReader:
     def _node(self, file: Any) -> Node:
         meta = file.info.meta
         kind = _TYPES.get(int(meta.type), "unknown")
-        size = int(meta.size)
+        size = max(0, int(meta.size))
         runs = self._extents(file, size) if kind == "file" else Runs(())
         return Node(
             inode=int(meta.addr),

@@ -24,17 +24,20 @@ def walk_volumes(pool: Pool, source: int, volumes: list[Volume]) -> Iterator[lis
     """Yield batches of entries of every readable volume, and a problem for whatever could not be read."""
     for volume in volumes:
         if volume.is_readable:
-            yield from _walk(pool, source, volume)
+            yield from walk_volume(pool, source, volume)
 
 
-def _walk(pool: Pool, source: int, volume: Volume) -> Iterator[list[FileEntry] | Problem]:
+def walk_volume(
+    pool: Pool, source: int, volume: Volume, *, by_library: bool = False
+) -> Iterator[list[FileEntry] | Problem]:
+    """Yield batches of one volume's entries and its problems, read by our reader or, a second time, by a library."""
     problems = _Problems(volume)
     skipped: list[int] = []
     received = 0
     lost = 0.0
     for _ in range(_MOST_ATTEMPTS):
         failure: Failure | None = None
-        for message in pool.run(_task(source, volume, skipped, received)):
+        for message in pool.run(_task(source, volume, skipped, received, by_library=by_library)):
             if isinstance(message, Failure):
                 failure = message
                 continue
@@ -82,7 +85,7 @@ class _Problems:
             yield Problem(stage="inventory", reason=reason, lost=self._lost, volume=self._volume.index)
 
 
-def _task(source: int, volume: Volume, skipped: list[int], received: int) -> Task:
+def _task(source: int, volume: Volume, skipped: list[int], received: int, *, by_library: bool) -> Task:
     arguments = WalkArguments(
         volume=volume.index,
         offset=volume.offset,
@@ -90,6 +93,7 @@ def _task(source: int, volume: Volume, skipped: list[int], received: int) -> Tas
         kind=volume.filesystem.type if volume.filesystem else "",
         skipped=skipped,
         received=received,
+        by_library=by_library,
     )
     return Task(
         function="volforensic.inventory.walk:walk_filesystem",

@@ -6,7 +6,7 @@ from itertools import islice
 
 import msgspec
 
-from volforensic.evidence.filesystems import open_filesystem
+from volforensic.evidence.filesystems import open_filesystem, open_with_library
 from volforensic.evidence.node import REACHED_BEFORE, Listed, Node, Reader
 from volforensic.evidence.reader import Window
 from volforensic.inventory.entry import FileEntry
@@ -22,7 +22,7 @@ _HEAVIEST_BATCH = 4 << 20
 
 
 class WalkArguments(msgspec.Struct, frozen=True, kw_only=True):
-    """The volume to walk; inodes that ended an earlier worker; how many entries were already received from it."""
+    """The volume to walk; inodes that ended an earlier worker; how many entries were received from it; who reads."""
 
     volume: int
     offset: int
@@ -30,6 +30,7 @@ class WalkArguments(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     skipped: list[int] = []
     received: int = 0
+    by_library: bool = False
 
 
 class WalkMessage(msgspec.Struct, frozen=True, array_like=True):
@@ -46,7 +47,8 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
     """
     given = msgspec.convert(arguments, WalkArguments)
     window = Window(place.source, given.offset, given.length)
-    reader = open_filesystem(given.kind, window, place.begin_item, frozenset(given.skipped))
+    opened = open_with_library if given.by_library else open_filesystem
+    reader = opened(given.kind, window, place.begin_item, frozenset(given.skipped))
     entries: list[FileEntry] = []
     problems: list[Problem] = []
     count = weight = 0

@@ -1,0 +1,38 @@
+"""The second reading: libraries agree with our readers on sound disks, and a disk that shows two faces is told."""
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+from command_line import triage
+
+from images import build
+
+
+def problems_of(disk: Path, case: Path) -> list[dict[str, object]]:
+    ended = triage(disk, case, "--profile", "full", "--progress", "none")
+    assert ended.returncode in {0, 3}, ended.stderr
+    (found,) = case.glob("evidence/*/problems.jsonl")
+    problems = [msgspec.json.decode(line) for line in found.read_bytes().splitlines()]
+    return [problem for problem in problems if "reader" in problem["reason"] or "TSK" in problem["reason"]]
+
+
+@pytest.mark.parametrize("name", ["debian-cron-miner", "amazon-brute-force", "ubuntu-btrfs", "mbr-logical"])
+def test_the_libraries_read_the_same_on_the_stories(name: str, tmp_path: Path) -> None:
+    assert problems_of(build.cached(name), tmp_path / "case") == []
+
+
+def test_a_name_that_a_library_cuts_is_told_by_both_answers(tmp_path: Path) -> None:
+    disk, tree = tmp_path / "disk.raw", tmp_path / "tree"
+    (tree / "etc").mkdir(parents=True)
+    (tree / "etc" / "hidden-name").write_text("bytes")
+    disk.touch()
+    make = ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^metadata_csum", "-d", str(tree), str(disk), "4M"]
+    subprocess.run(make, check=True, capture_output=True)
+    data = disk.read_bytes()
+    assert data.count(b"hidden-name") == 1
+    disk.write_bytes(data.replace(b"hidden-name", b"hid\0en-name"))
+    told = {(problem["source"], problem["reason"]) for problem in problems_of(disk, tmp_path / "case")}
+    assert ("/etc/hid\0en-name", "TSK does not list this entry") in told
+    assert ("/etc/hid", "TSK lists this entry, our reader does not") in told

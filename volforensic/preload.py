@@ -1,0 +1,28 @@
+"""Which modules the fork server loads before it forks: a worker that is locked in can load none."""
+
+from collections.abc import Sequence
+
+from volforensic.collection.definitions import Artifact
+
+
+def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = False) -> list[str]:
+    """Return the modules that workers need: a locked-in worker can load none."""
+    sources = [source for artifact in artifacts for source in artifact.sources]
+    libraries = ["volforensic.evidence.library_xfs", "volforensic.evidence.library_btrfs"]
+    parsers = {source.parser.partition(".")[0] for source in sources if source.parser}
+    return [
+        "volforensic.evidence.layout",
+        "volforensic.evidence.tsk",
+        "volforensic.evidence.xfs",
+        "volforensic.evidence.btrfs",
+        "volforensic.inventory.walk",
+        "volforensic.inventory.file_stage",
+        "volforensic.inventory.magic_edge",
+        "volforensic.collection.parsing",
+        "volforensic.collection.host",
+        *(f"volforensic.collection.parsers.{module}" for module in sorted(parsers)),
+        *(libraries if second_reader else []),
+        "Crypto.Hash.keccak",
+        "yara_x",
+        "magic",
+    ]
