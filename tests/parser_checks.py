@@ -1,5 +1,6 @@
 """What must hold of every parser whatever bytes it is given, and bytes that are more than noise."""
 
+import base64
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
@@ -20,6 +21,12 @@ def parse(parser: Parser, data: bytes, path: bytes = b"/etc/file", **source: obj
         assert msgspec.json.decode(msgspec.json.encode(row)) == row
         assert not isinstance(row.get("timestamp", 0), float)
     return rows
+
+
+def original_bytes(row: Row, name: str) -> bytes:
+    """Return the bytes that ``record.text_fields`` was given."""
+    encoded = row.get(f"{name}_bytes")
+    return base64.b64decode(encoded) if encoded else str(row[name]).encode()
 
 
 def noise(words: Sequence[bytes]) -> strategies.SearchStrategy[bytes]:

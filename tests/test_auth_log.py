@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from parser_checks import original_bytes
 
 from volforensic.collection.content import BLOCK_SIZE, Block, Content, SourceFile
 from volforensic.collection.definitions import BUILT_IN
@@ -16,7 +17,7 @@ from volforensic.collection.parsers.auth_log import entries
 from volforensic.collection.parsers.syslog_years import year_spans
 from volforensic.collection.time_zones import time_zone_file
 from volforensic.detection.definition_check import differences
-from volforensic.record import Row, original_bytes, timestamp_text
+from volforensic.record import Row, timestamp_text
 
 STAMP = "2026-02-03T04:05:06Z web1 "
 ORIGIN = {"remote_address": "203.0.113.9", "remote_port": 4242}

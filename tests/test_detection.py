@@ -14,7 +14,8 @@ from volforensic.collection.definitions import Artifact, ArtifactSource, Rule
 from volforensic.detection import places
 from volforensic.detection.engine import check_rules, detect
 from volforensic.detection.files import file_findings
-from volforensic.detection.rules import CITES_LIMIT, EVIDENCE_LIMIT, FINDINGS_LIMIT, VALUE_LIMIT, apply_rules
+from volforensic.detection.rows import VALUE_LIMIT
+from volforensic.detection.rules import CITES_LIMIT, EVIDENCE_LIMIT, FINDINGS_LIMIT, apply_rules
 from volforensic.errors import DefinitionError
 from volforensic.record import Finding, Problem, Row
 

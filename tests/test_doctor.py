@@ -23,7 +23,7 @@ def test_this_host_is_ready() -> None:
     checks = {check.name: check for check in host.examine(Path())}
     missing = [check for check in checks.values() if check.status == "missing"]
     assert missing == []
-    assert checks["dissect.target"].value.startswith("3.")
+    assert checks["dissect.util"].value.startswith("3.")
     assert "libmagic 5." in checks["magic"].value
     assert all(check.remedy for check in checks.values() if check.status != "ok")
 

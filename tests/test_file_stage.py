@@ -20,19 +20,9 @@ from volforensic.inventory.file_bytes import Loss, stored_chunks
 from volforensic.inventory.file_stage import Examined, examine_inventory
 from volforensic.inventory.rule_files import load_yara_rules
 from volforensic.inventory.stage import walk_volumes
+from volforensic.preload import preloaded_modules
 from volforensic.record import Problem
 from volforensic.sandbox.pool import Pool
-
-PRELOADED = [
-    "volforensic.evidence.tsk",
-    "volforensic.evidence.xfs",
-    "volforensic.evidence.btrfs",
-    "volforensic.inventory.walk",
-    "volforensic.inventory.file_stage",
-    "volforensic.inventory.magic_edge",
-    "yara_x",
-    "magic",
-]
 
 
 def examined(path: Path) -> Iterator[FileEntry | Examined | Problem]:
@@ -43,7 +33,7 @@ def examined(path: Path) -> Iterator[FileEntry | Examined | Problem]:
     )
     facts = {0: VolumeFacts(offset=0, length=size, kind="ext4")}
     try:
-        with Pool(preload=PRELOADED, jobs=1) as pool:
+        with Pool(preload=preloaded_modules([]), jobs=1) as pool:
             batches = [batch for batch in walk_volumes(pool, descriptor, [volume]) if isinstance(batch, list)]
             files = [(found, found.path) for batch in batches for found in batch if found.type == "file"]
             yield from examine_inventory(pool, descriptor, iter(files), facts, load_yara_rules([]).compiled)

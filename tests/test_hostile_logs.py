@@ -6,7 +6,6 @@ What is sound around the damage must all be there, the run must end with an hone
 import base64
 import bz2
 import gzip
-import hashlib
 import json
 import lzma
 import os
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 import zstandard
+from story_disks import digest
 
 LINE = b"%s web sshd[%d]: Accepted password for alice from 203.0.113.%d port %d ssh2\n"
 RECORD = struct.Struct("<h2xi32s4s32s256shhiii16s20x")
@@ -177,11 +177,6 @@ def make_ext4(image: Path, root: Path, mebibytes: int, *commands: str) -> Path:
     change = ["debugfs", "-w", "-f", "-", str(image)]
     subprocess.run(change, check=True, capture_output=True, input="\n".join(commands).encode())
     return image
-
-
-def digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Case:

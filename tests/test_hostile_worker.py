@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,6 @@ TESTS = Path(__file__).parent
 IMPORTABLE = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
 HAS_ALL_USERS = os.geteuid() == 0 and "4294967295" in Path("/proc/self/uid_map").read_text()
 DONE = FRAME_HEADER.pack(0, KIND_DONE)
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", IMPORTABLE)
-        with Pool(preload=[WORKERS], jobs=2) as running_pool:
-            yield running_pool
 
 
 def task(function: str, arguments: Any = None, message_type: Any = int, **options: Any) -> Task:

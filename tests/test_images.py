@@ -1,6 +1,5 @@
 """The test disks: the same bytes each time, sound filesystems, and in them what the story says."""
 
-import hashlib
 import io
 import os
 import shutil
@@ -17,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from story_disks import digest, disk
 
 from images import contents, logs, tools
 from images.build import build, cached, main
@@ -30,21 +30,6 @@ NOBODY = 65534
 UNREACHABLE = 77
 SECOND = 1_000_000_000
 WHEN = datetime(2025, 6, 1, 12, 0, 0)  # noqa: DTZ001 - a story's times are UTC without saying so
-
-
-def disk(name: str) -> Path:
-    """Return the disk of a story; skip where this host cannot build it."""
-    try:
-        return cached(name)
-    except tools.ToolError as error:
-        if "not installed" not in str(error):
-            raise
-        pytest.skip(str(error))
-
-
-def digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Filesystem(NamedTuple):
@@ -146,7 +131,7 @@ def summary(node: Node, partition: Partition) -> tuple[Any, ...]:
 
 
 def found(filesystem: Filesystem, subvolume: str) -> dict[str, tuple[Any, ...]]:
-    """Read a filesystem as the product does: ext through TSK, XFS and btrfs through dissect."""
+    """Read a filesystem with other readers than the product's own: ext with TSK, XFS and btrfs with dissect."""
     kind = str(filesystem.partition.filesystem)
     if kind.startswith("ext"):
         return {path: row for path, row in read_ext(filesystem.path) if path != "/lost+found"}

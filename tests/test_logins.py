@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from parser_checks import original_bytes
 
 from volforensic.collection.content import Block, Content, Loss, SourceFile
 from volforensic.collection.definitions import BUILT_IN
 from volforensic.collection.loader import read_definition
 from volforensic.collection.parsers.logins import lastlog, utmp
 from volforensic.detection.definition_check import differences
-from volforensic.record import Row, original_bytes, timestamp_text
+from volforensic.record import Row, timestamp_text
 
 UTMP = {384: "h2si32s4s32s256shhiii16s20x", 400: "h2si32s4s32s256shhqqq16s20x4x"}
 LASTLOG = {292: "i32s256s", 296: "q32s256s"}

@@ -1,7 +1,6 @@
 """Work in pieces: whatever a worker does, each item ends exactly once, done or lost, in its order."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,14 +27,6 @@ class End(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
     index: int
     text: str = ""
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        with Pool(preload=[WORKERS], jobs=2) as running:
-            yield running
 
 
 def frame(message: Any) -> bytes:

@@ -1,7 +1,6 @@
 """The sandbox: what a worker can do, and what the parent does about one that misbehaves."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,6 @@ from volforensic.sandbox.confinement import Limits, probe
 from volforensic.sandbox.pool import Failure, Pool, Task
 
 WORKERS = "sandbox_workers"
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        with Pool(preload=[WORKERS], jobs=2) as running:
-            yield running
 
 
 def task(function: str, arguments: Any = None, message_type: Any = int, **options: Any) -> Task:

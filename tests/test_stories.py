@@ -1,6 +1,5 @@
 """Every story, triaged by the command as a user runs it: the findings must be exactly the ones that it tells of."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -10,10 +9,9 @@ from typing import Any
 
 import pytest
 import zstandard
+from story_disks import digest, disk
 
-from images.build import cached
 from images.story import ExpectedFinding, load, names
-from images.tools import ToolError
 
 COMMAND = (sys.executable, "-m", "volforensic", "triage")
 CANONICAL = ("*.jsonl", "*.jsonl.zst", "coverage.json", "records/*.jsonl.zst")
@@ -41,22 +39,6 @@ class Triage:
     def findings(self) -> list[dict[str, Any]]:
         """Return the findings of the first case."""
         return [json.loads(line) for line in (self.evidence() / "findings.jsonl").read_text().splitlines()]
-
-
-def disk(name: str) -> Path:
-    """Return the disk of a story; skip where this host cannot build it."""
-    try:
-        return cached(name)
-    except ToolError as error:
-        if "not installed" not in str(error):
-            raise
-        pytest.skip(str(error))
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def triage(image: Path, case: Path) -> subprocess.CompletedProcess[str]:

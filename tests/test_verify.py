@@ -75,7 +75,7 @@ def rewrite(path: Path, data: bytes) -> None:
 
 def test_an_intact_case_has_no_discrepancy_and_is_not_touched(case: Path) -> None:
     before = {path: path.lstat() for path in case.rglob("*")}
-    head = verification.head(case)
+    head = verification.summarise(case).head
     assert list(verify(case, head)) == []
     after = {path: path.lstat() for path in case.rglob("*")}
     assert {path: (status.st_mtime_ns, status.st_ctime_ns) for path, status in before.items()} == {
@@ -271,7 +271,7 @@ def test_entries_after_the_last_closing_are_an_unfinished_run(case: Path) -> Non
 
 
 def test_a_case_written_anew_is_found_by_the_noted_head_alone(case: Path) -> None:
-    head = verification.head(case)
+    head = verification.summarise(case).head
     shutil.rmtree(case)
     build(case)
     assert found(case) == set()
@@ -283,7 +283,7 @@ def test_a_case_set_back_to_an_earlier_run_is_found_by_the_noted_head(original: 
         head = opened.close(0)
     assert found(case, head) == set()
     assert found(original, head) == {("chain", "custody.jsonl")}
-    earlier = [discrepancy.detail for discrepancy in verify(case, verification.head(original))]
+    earlier = [discrepancy.detail for discrepancy in verify(case, verification.summarise(original).head)]
     assert [detail.split(";")[0] for detail in earlier] == ["5 entries follow the noted head"]
 
 
@@ -386,7 +386,7 @@ def run(*arguments: object) -> tuple[int, str]:
 
 
 def test_the_verb_prints_and_ends_as_documented(case: Path) -> None:
-    head = verification.head(case)
+    head = verification.summarise(case).head
     entries = len(log_entries(case))
     assert run(case, "--head", head) == (0, f"intact: 6 files, {entries} custody entries, head {head}\n")
     (case / "evil\x1b[2J").write_bytes(b"")
@@ -422,7 +422,7 @@ def test_the_documented_checks_need_no_code_of_ours(case: Path) -> None:
 def test_the_documented_chain_check_finds_the_head_and_an_edit(case: Path) -> None:
     (program,) = re.findall(r"^```python\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
     checked = subprocess.run([sys.executable, "-c", program], cwd=case, capture_output=True, check=True, text=True)
-    assert checked.stdout.strip() == verification.head(case)
+    assert checked.stdout.strip() == verification.summarise(case).head
     path = case / "custody.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"act":"run ended"', b'"act":"run never"'))
     checked = subprocess.run([sys.executable, "-c", program], cwd=case, capture_output=True, check=False, text=True)

@@ -1,9 +1,9 @@
 """One tree of errors; each class carries the exit status that the command ends with.
 
 The numbers are the command line's contract (docs/command-line.md): 0 complete, 1 internal error, 2 usage, 3
-complete but partial, 4 integrity, 5 environment, 6 the cloud refused, 7 no readable filesystem, 10 findings at or
-above ``--fail-on``, 75 busy, 130 interrupted. The statuses 0, 3 and 10 are outcomes of a run that ended well and
-belong to no error.
+complete but partial, 4 integrity, 5 the examiner's host, 7 no readable filesystem, 10 findings at or above
+``--fail-on``, 75 busy, 130 interrupted; 6 is kept for what a cloud refuses. The statuses 0, 3 and 10 are outcomes of a
+run that ended well and belong to no error.
 """
 
 EXIT_COMPLETE = 0

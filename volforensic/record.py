@@ -8,7 +8,7 @@ nothing is lost and every row is valid JSON.
 import base64
 import hashlib
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
@@ -36,6 +36,7 @@ RECORD_KEYS = (
 )
 """Keys that every record has before its artifact's own fields; no artifact may name a field so."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _FIRST_DAY, _LAST_DAY = date.min.toordinal() - _EPOCH_ORDINAL, date.max.toordinal() - _EPOCH_ORDINAL
 
@@ -115,10 +116,9 @@ def text_fields(name: str, value: bytes) -> Row:
         }
 
 
-def original_bytes(row: Row, name: str) -> bytes:
-    """Return the bytes that ``text_fields`` was given."""
-    encoded = row.get(f"{name}_bytes")
-    return base64.b64decode(encoded) if encoded else str(row[name]).encode()
+def epoch_microseconds(moment: datetime) -> int:
+    """Return a time that has a zone as microseconds since 1970 UTC."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def timestamp_text(microseconds: int | None) -> str | None:

@@ -11,7 +11,15 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from volforensic.case.files import PendingFile, checked_name, make_folders, naming_errors, open_regular, sync_folder
+from volforensic.case.files import (
+    PendingFile,
+    checked_name,
+    make_folders,
+    naming_errors,
+    open_regular,
+    reason,
+    sync_folder,
+)
 from volforensic.case.manifest import lines_digest
 from volforensic.case.streams import COMPRESSED_SUFFIX, PLAIN_SUFFIX, RowWriter, read_rows
 from volforensic.errors import HostError, IntegrityError, UsageError
@@ -144,13 +152,9 @@ class EvidenceFolder:
             with open_regular(self._case.path, f"{self._folder}/{file_name}") as file:
                 return msgspec.json.decode(file.read(_JSON_LIMIT))
         except OSError as error:
-            raise HostError(str(self.path / file_name), (error.strerror or str(error)).lower()) from error
+            raise HostError(str(self.path / file_name), reason(error)) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise IntegrityError(str(self.path / file_name), f"is damaged: {error}") from error
-
-    def has(self, name: str) -> bool:
-        """Tell whether there is a stream or JSON file of this name."""
-        return any((self.path / f"{name}{suffix}").is_file() for suffix in (COMPRESSED_SUFFIX, PLAIN_SUFFIX, ".json"))
 
     def streams(self, folder: str = "records") -> list[str]:
         """Return the names (for ``read``) of the streams in a folder of the item, sorted."""

@@ -45,10 +45,15 @@ def checked_name(name: str) -> str:
     return name
 
 
+def reason(error: OSError) -> str:
+    """Return what the host said, in small letters: it follows the name of a file."""
+    return (error.strerror or str(error)).lower()
+
+
 def host_error(path: Path, error: OSError) -> HostError:
     """Return the error that names the file, what the host said and what can be done."""
     remedy = _REMEDIES.get(error.errno or 0, "Check the disk that holds the case and run again with --resume")
-    return HostError(str(path), (error.strerror or str(error)).lower(), remedy)
+    return HostError(str(path), reason(error), remedy)
 
 
 @contextmanager

@@ -99,7 +99,7 @@ class Case:
             os.close(lock)
             raise
         with naming_errors(path / CASE_NAME):
-            case.facts = read_case_facts(path)
+            case.facts = read_case_facts(path)  # a newer case.json of a run that was cut off may have its name now
         case._begin_run(examiner or case.facts.examiner, command_line, versions)
         return case
 
@@ -144,7 +144,7 @@ class Case:
         return self.custody.append(act, details)
 
     def write(self, name: str, data: bytes, *, clobber: bool = False) -> None:
-        """Write a file of the case itself: report.html, report.json, one below exports."""
+        """Write a file of the case itself: report.html, report.json, or one in a folder."""
         path = make_folders(self.path, checked_name(name).rpartition("/")[0]) / name.rpartition("/")[2]
         pending = PendingFile(path, clobber=clobber)
         pending.write(data)

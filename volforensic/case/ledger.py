@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from volforensic.case.custody import CUSTODY_NAME, CustodyEntry
+from volforensic.case.evidence_folder import EVIDENCE
 from volforensic.case.files import is_name
 from volforensic.case.manifest import CASE_CLOSED, lines_digest
 
@@ -63,13 +64,13 @@ class Ledger:
 
     def _take_file(self, path: str, sha256: str, folder_digest: object) -> None:
         self.digests[path] = self.written[path] = sha256
-        evidence_id = path.split("/")[1] if path.startswith("evidence/") else ""
+        evidence_id = path.split("/")[1] if path.startswith(f"{EVIDENCE}/") else ""
         if evidence_id in self.finished and isinstance(folder_digest, str):
             self.finished[evidence_id].append(folder_digest)
 
     def take_evidence(self, evidence_id: str, digests: Mapping[str, str]) -> None:
         """Put an evidence item's files (paths in the case) in the place of those it had."""
-        folder = f"evidence/{evidence_id}/"
+        folder = f"{EVIDENCE}/{evidence_id}/"
         self.digests = {name: digest for name, digest in self.digests.items() if not name.startswith(folder)}
         self.digests |= digests
         self.finished.pop(evidence_id, None)

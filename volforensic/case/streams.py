@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple, Self, TypedDict
 
 import msgspec
 
-from volforensic.case.files import PendingFile, open_regular
+from volforensic.case.files import PendingFile, open_regular, reason
 from volforensic.errors import HostError, IntegrityError
 from volforensic.record import Row
 
@@ -152,7 +152,7 @@ def read_rows(root: Path, name: str, keys: Collection[str] = ()) -> Iterator[Row
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     raise _damaged(path, chunk.position, f"a row is not what was written: {error}") from error
     except OSError as error:
-        raise HostError(str(path), (error.strerror or str(error)).lower()) from error
+        raise HostError(str(path), reason(error)) from error
 
 
 def _whole_lines(path: Path, chunks: Iterable[_Chunk]) -> Iterator[_Chunk]:

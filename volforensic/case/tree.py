@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from volforensic.case.files import open_inside, open_regular
+from volforensic.case.files import open_inside, open_regular, reason
 
 _DEEPEST = 16
 _KINDS = {
@@ -38,7 +38,7 @@ def walk(root: Path, folder: str = "") -> Iterator[TreeEntry]:
         try:
             found = _listed(root, current)
         except OSError as error:
-            yield TreeEntry(current, "folder", 0, (error.strerror or str(error)).lower())
+            yield TreeEntry(current, "folder", 0, reason(error))
             continue
         for entry in found:
             yield entry
@@ -59,7 +59,7 @@ def _looked_at(descriptor: int, path: str, name: str) -> TreeEntry:
     try:
         status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
     except OSError as error:
-        return TreeEntry(path, "unknown", 0, (error.strerror or str(error)).lower())
+        return TreeEntry(path, "unknown", 0, reason(error))
     return TreeEntry(path, _KINDS.get(stat.S_IFMT(status.st_mode), "unknown"), status.st_size)
 
 

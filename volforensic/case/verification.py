@@ -16,7 +16,7 @@ import msgspec
 from volforensic.case.custody import CUSTODY_NAME, ChainBreak, entries
 from volforensic.case.evidence_folder import EVIDENCE, PARTIAL, REPLACED, SCRATCH
 from volforensic.case.facts import CASE_NAME, read_case_facts
-from volforensic.case.files import LOCK_NAME, open_regular, temporary_path
+from volforensic.case.files import LOCK_NAME, open_regular, reason, temporary_path
 from volforensic.case.ledger import Ledger
 from volforensic.case.manifest import CASE_CLOSED, MANIFEST_NAME, lines_digest, read_manifest
 from volforensic.case.recovery import is_temporary
@@ -80,15 +80,10 @@ def verify(path: Path, head: str | None = None) -> Iterator[Discrepancy]:
 
 
 def summarise(path: Path) -> Summary:
-    """Return what an intact case has; nothing is checked."""
+    """Return what an intact case has, the custody head with it; nothing is checked."""
     _refuse_no_case(path)
     reading = _read(path)
     return Summary(len(reading.ledger.digests), len(reading.hashes), reading.hashes[-1] if reading.hashes else "")
-
-
-def head(path: Path) -> str:
-    """Return the hash of the custody log's last entry that verifies; empty where there is none."""
-    return summarise(path).head
 
 
 def _refuse_no_case(path: Path) -> None:
@@ -105,13 +100,13 @@ def _read(path: Path) -> _Reading:
         discrepancies.append(Discrepancy("changed", CASE_NAME, error.wrong))
     except OSError as error:
         kind: Kind = "removed" if isinstance(error, FileNotFoundError) else "changed"
-        discrepancies.append(Discrepancy(kind, CASE_NAME, _reason(error)))
+        discrepancies.append(Discrepancy(kind, CASE_NAME, reason(error)))
     try:
         manifest = read_manifest(path)
     except IntegrityError as error:
         discrepancies.append(Discrepancy("manifest", MANIFEST_NAME, error.wrong))
     except OSError as error:
-        discrepancies.append(Discrepancy("changed", MANIFEST_NAME, _reason(error)))
+        discrepancies.append(Discrepancy("changed", MANIFEST_NAME, reason(error)))
     reading = _Reading(Ledger(manifest), [], manifest, discrepancies)
     _read_log(path, case_id, reading)
     return reading
@@ -132,7 +127,7 @@ def _read_log(path: Path, case_id: str | None, reading: _Reading) -> None:
     except FileNotFoundError:
         reading.discrepancies.append(Discrepancy("removed", CUSTODY_NAME, "the custody log is gone"))
     except OSError as error:
-        reading.discrepancies.append(Discrepancy("changed", CUSTODY_NAME, _reason(error)))
+        reading.discrepancies.append(Discrepancy("changed", CUSTODY_NAME, reason(error)))
     if not reading.hashes:
         reading.ledger.largest = _UNKNOWN_LARGEST
 
@@ -225,7 +220,7 @@ def _expected_file(path: Path, entry: TreeEntry, digest: str, largest: int) -> I
         try:
             found = file_digest(path, entry.name)
         except OSError as error:
-            found, detail = digest, f"cannot be read: {_reason(error)}"
+            found, detail = digest, f"cannot be read: {reason(error)}"
         if found != digest:
             detail = f"its SHA-256 is {found}, and was {digest}"
     if detail and not _waits(path, entry.name, digest, largest):
@@ -265,7 +260,3 @@ def _other_name(entry: TreeEntry) -> Iterator[Discrepancy]:
 
 def _shown(name: str) -> str:
     return text(os.fsencode(name))
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

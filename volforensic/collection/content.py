@@ -16,6 +16,8 @@ CONFIGURATION_LIMIT = 1 << 20
 """Bytes of a configuration file that are read; a larger one is cut and said."""
 LINE_LIMIT = 64 << 10
 """Bytes kept of one line."""
+NO_ZONE = "UTC: the evidence names no zone"
+"""Where the zone of a host comes from that says nothing of it."""
 MOST_LOSSES = 200
 """Losses of one file that are told one by one."""
 
@@ -37,7 +39,7 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
     home: bytes = b""
     user: str = ""
     time_zone: bytes = b""
-    time_zone_basis: str = "UTC: the evidence names no zone"
+    time_zone_basis: str = NO_ZONE
 
 
 class Content:

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 
-FIELD_TYPES = ("string", "integer", "boolean", "list")
+from volforensic.record import Severity
+
 FieldType = Literal["string", "integer", "boolean", "list"]
 
 COMMON_FIELDS = ("unparsed", "raw", "file_type", "link_target")
@@ -31,7 +32,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A detection rule beside its artifact; ``where`` is Sigma's ``field|modifier`` notation."""
 
     name: str
-    severity: Literal["critical", "high", "medium", "low", "info"]
+    severity: Severity
     where: dict[str, Any] | list[dict[str, Any]]
     statement: str
     attack: list[str] = []

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from volforensic.collection.content import SourceFile
+from volforensic.collection.content import CONFIGURATION_LIMIT, NO_ZONE, SourceFile
 from volforensic.collection.file_content import open_content
 from volforensic.collection.host_check import HostCheck
 from volforensic.collection.mounts import Mount, missing_mounts, mounted_trees
 from volforensic.collection.namespace import Namespace, Tree
 from volforensic.collection.parsers import identity
 from volforensic.collection.stray_volumes import stray_trees
-from volforensic.collection.time_zones import is_zone_file
+from volforensic.collection.time_zones import LARGEST_ZONE, is_zone_file
 from volforensic.evidence.layout import Layout, VolumeFacts
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import filesystem_opener
@@ -33,8 +33,6 @@ _FACT_FILES = {
 _ROOT_SIGNS = (b"/etc", b"/usr", b"/var", b"/bin", b"/home", b"/root", b"/boot")
 _SIGNS_NEEDED = 2
 _MOST_HOSTS = 200
-_LARGEST_ZONE = 64 << 10
-NO_ZONE = "UTC: the evidence names no zone"
 
 
 class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,14 +121,14 @@ def find_hosts(
     for root in roots:
         known, problems = _read_facts(pool, source, inventory, root, layout.facts())
         yield from problems
-        free = [tree for tree in trees if (tree.volume, tree.prefix) not in claimed]
+        free = [tree for tree in trees if tree.place not in claimed]
         mounted = list(mounted_trees(known.mounts, root, free, volumes))
-        claimed |= {(tree.volume, tree.prefix) for tree in (root, *mounted)}
+        claimed |= {tree.place for tree in (root, *mounted)}
         for mount in missing_mounts(known.mounts, root, trees, volumes):
             yield _missing(root, mount)
         hosts.append(Host(trees=(root, *mounted), facts=known))
     yield from hosts
-    yield from _strays(inventory, hosts, [tree for tree in trees if (tree.volume, tree.prefix) not in claimed])
+    yield from _strays(inventory, hosts, [tree for tree in trees if tree.place not in claimed])
 
 
 def _strays(inventory: Inventory, hosts: list[Host], free: list[Tree]) -> Iterator[Host | Problem]:
@@ -158,7 +156,7 @@ def read_host(place: Workplace, arguments: object) -> Iterator[HostFacts]:
         place.begin_item(index)
         file = SourceFile(path=entry.path, size=entry.size)
         content = open_content(place.source, entry, file, filesystem)
-        data[name] = content.whole(_LARGEST_ZONE if name == "localtime" else 1 << 20)
+        data[name] = content.whole(LARGEST_ZONE if name == "localtime" else CONFIGURATION_LIMIT)
         if name != "localtime":  # what is no zone's file there may be of any size: see _zone
             losses.extend(f"{text(entry.path)}: {loss.reason}" for loss in content.losses)
     yield _facts(data, losses, given.localtime_target)

@@ -4,9 +4,9 @@ from collections.abc import Sized
 from typing import Protocol
 
 from volforensic.collection.parsers import identity
+from volforensic.collection.time_zones import LARGEST_ZONE
 
 _MOST_LINES = 100_000
-_LARGEST_ZONE = 64 << 10
 _LONGEST_TEXT = 4096
 
 
@@ -37,7 +37,7 @@ class HostCheck:
             return "a host has facts once"
         self._came = True
         lists = (facts.mounts, facts.homes, facts.losses, facts.remarks)
-        if any(len(lines) > _MOST_LINES for lines in lists) or len(facts.time_zone) > _LARGEST_ZONE:
+        if any(len(lines) > _MOST_LINES for lines in lists) or len(facts.time_zone) > LARGEST_ZONE:
             return "no host has so much to say of itself"
         if any(len(text) > _LONGEST_TEXT for text in (facts.hostname, facts.os, facts.time_zone_basis)):
             return "no host's name is so long"

@@ -1,18 +1,16 @@
 """The ``lines:`` way of reading: one record for each line that a regular expression with named groups matches."""
 
-import io
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, tzinfo
 
 from volforensic.collection.content import Content, lines
-from volforensic.record import Row, text_fields
+from volforensic.collection.time_zones import loaded_zone
+from volforensic.record import Row, epoch_microseconds, text_fields
 
 TIMESTAMP_GROUP = "timestamp"
 """The group that holds a line's time: ISO 8601, or seconds since 1970 with an optional fraction."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INTEGER = re.compile(rb"[+-]?[0-9]{1,19}")
 _EPOCH_SECONDS = re.compile(rb"([0-9]{9,11})(?:\.([0-9]{1,6})[0-9]{0,3})?")
 _TRUE = frozenset({b"1", b"true", b"yes", b"on"})
@@ -38,7 +36,7 @@ def compile_lines(pattern: str, fields: Mapping[str, str]) -> Callable[[Content]
         raise ValueError(f"the groups {', '.join(unknown)} are no fields of this artifact")
 
     def parse(content: Content) -> Iterator[Row]:
-        zone = _zone(content.source.time_zone)
+        zone = loaded_zone(content.source.time_zone) or UTC  # for stamps that name none
         for position, line in lines(content.blocks()):
             match = expression.search(line)
             row = None if match is None else _row(match.groupdict(), fields, zone)
@@ -79,16 +77,6 @@ def _microseconds(value: bytes, zone: tzinfo) -> int | None:
         return int(epoch[1]) * 1_000_000 + int((epoch[2] or b"").ljust(6, b"0"))
     try:
         moment = datetime.fromisoformat(value[:40].decode("ascii"))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=zone)
-        return (moment - _EPOCH) // timedelta(microseconds=1)
+        return epoch_microseconds(moment if moment.tzinfo else moment.replace(tzinfo=zone))
     except (ValueError, OverflowError):
         return None
-
-
-def _zone(tzif: bytes) -> tzinfo:
-    """Return the host's zone for stamps that name none; UTC where its file cannot be used."""
-    try:
-        return ZoneInfo.from_file(io.BytesIO(tzif)) if tzif else UTC
-    except Exception:  # noqa: BLE001 - the file is the evidence's: whatever it makes zoneinfo raise, the zone is unknown
-        return UTC

@@ -36,15 +36,15 @@ def mounted_trees(
     mounts: Sequence[Mount], root: Tree, free: Sequence[Tree], volumes: Sequence[Volume]
 ) -> Iterator[Tree]:
     """Yield the trees among ``free`` that the mounts claim, each with its mount point; the first claim counts."""
-    claimed: set[tuple[int, bytes]] = {(root.volume, root.prefix)}
+    claimed: set[tuple[int, bytes]] = {root.place}
     for mount in _of_files(mounts):
         volume = _volume_of(mount, mounts, root, volumes)
         place = _mount_point(mount)
         if volume is None or place == b"/":
             continue
         for tree in free:
-            if _is_meant(mount, volume, tree) and (tree.volume, tree.prefix) not in claimed:
-                claimed.add((tree.volume, tree.prefix))
+            if _is_meant(mount, volume, tree) and tree.place not in claimed:
+                claimed.add(tree.place)
                 yield tree._replace(mount_point=place)
 
 

@@ -25,6 +25,15 @@ class Tree(NamedTuple):
     mount_point: bytes
     subvolume: int = 0
 
+    @property
+    def place(self) -> tuple[int, bytes]:
+        """What no other tree has: the volume and the prefix."""
+        return self.volume, self.prefix
+
+    def host_path(self, path: bytes) -> bytes:
+        """Return where the host had what lies at a path of the volume, inside this tree."""
+        return (self.mount_point + path[len(self.prefix) :]).rstrip(b"/") or b"/"
+
 
 class Resolved(NamedTuple):
     """Where a path leads: the entry (None: nowhere) and whether following its links ran in a circle."""
@@ -47,7 +56,7 @@ class HostPaths:
         for trees in hosts:
             for tree in trees:
                 shown = tree._replace(mount_point=tree.prefix) if tree.volume in known else tree
-                self._places.setdefault((tree.volume, tree.prefix), shown)
+                self._places.setdefault(tree.place, shown)
             known |= {tree.volume for tree in trees}
 
     def path_of(self, entry: FileEntry) -> bytes:
@@ -55,7 +64,7 @@ class HostPaths:
         tree = _nearest(self._places, entry)
         if tree is None or tree.prefix == tree.mount_point:
             return entry.path
-        return (tree.mount_point + entry.path[len(tree.prefix) :]).rstrip(b"/") or b"/"
+        return tree.host_path(entry.path)
 
 
 class Namespace:
@@ -68,8 +77,8 @@ class Namespace:
         """
         self.inventory = inventory
         self.trees = tuple(sorted(trees, key=lambda tree: -len(tree.mount_point)))
-        self._owner: dict[tuple[int, bytes], Tree | None] = {(tree.volume, tree.prefix): None for tree in others}
-        self._owner.update({(tree.volume, tree.prefix): tree for tree in trees})
+        self._owner: dict[tuple[int, bytes], Tree | None] = {tree.place: None for tree in others}
+        self._owner.update({tree.place: tree for tree in trees})
 
     def at(self, path: bytes) -> FileEntry | None:
         """Return the entry at a host path without following a link at its end; links before it are followed."""
@@ -116,13 +125,8 @@ class Namespace:
 
     def host_path(self, entry: FileEntry) -> bytes | None:
         """Return where the host had the entry; None where it belongs to another host."""
-        tree = self._tree_of(entry)
-        if tree is None:
-            return None
-        return (tree.mount_point + entry.path[len(tree.prefix) :]).rstrip(b"/") or b"/"
-
-    def _tree_of(self, entry: FileEntry) -> Tree | None:
-        return _nearest(self._owner, entry)
+        tree = _nearest(self._owner, entry)
+        return None if tree is None else tree.host_path(entry.path)
 
     def _plain(self, path: bytes) -> FileEntry | None:
         for tree in self.trees:

@@ -151,6 +151,8 @@ def _parsed(
     current = _FileInHand()
     for parse, message in work_on(evidence.pool, _pieces(parses), task_of, last=Parsed):
         yield from current.take(parse, message, records, counts)
+        if isinstance(message, (Parsed, LostItem)):
+            current = _FileInHand()
 
 
 class _FileInHand:
@@ -183,7 +185,6 @@ class _FileInHand:
         elif isinstance(message, (Parsed, LostItem)):
             self._reach(entry.size, 0)
             yield from _end(parse, message, counts, is_extracted=self._holes <= LARGEST_HOLE)
-            self.__init__()  # type: ignore[misc]  # the next file begins at nothing
 
     def _reach(self, position: int, length: int) -> None:
         """Count the holes: a worker that was taken over must not have the case filled with zeros."""

@@ -6,7 +6,8 @@ Further names of root (uid 0) are a rule of the users artifact: one record shows
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from volforensic.detection.rules import CITES_LIMIT, EVIDENCE_LIMIT, shown
+from volforensic.detection.rows import integer, shown
+from volforensic.detection.rules import CITES_LIMIT, EVIDENCE_LIMIT
 from volforensic.record import Finding, Row, finding_id
 
 ACCOUNTS_LIMIT = 200_000
@@ -49,10 +50,9 @@ class Accounts:
                 yield _shared_finding(source, uid, accounts)
 
     def _add(self, user: str, uid: int, row: Row) -> None:
-        volume = row.get("volume")
         line = ":".join(shown(row.get(field)) for field in ("user", "uid", "gid", "comment", "home", "shell"))
         source = str(row.get("source"))
-        account = Account(user, str(row.get("record_id")), source, volume if type(volume) is int else None, line)
+        account = Account(user, str(row.get("record_id")), source, integer(row.get("volume")), line)
         if uid != 0 and not str(row.get("shell") or "").rstrip().endswith(_NO_LOGIN) and not source.endswith("-"):
             self.logins.setdefault((account.volume, source, uid), []).append(account)
 

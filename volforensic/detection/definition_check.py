@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,9 +15,7 @@ from volforensic.collection.readers import reader
 from volforensic.collection.time_zones import time_zone_file
 from volforensic.detection.rules import apply_rules, compile_rules, record_fields
 from volforensic.errors import DefinitionError
-from volforensic.record import Finding, Row, timestamp_text
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from volforensic.record import Finding, Row, epoch_microseconds, timestamp_text
 
 
 class Remark(NamedTuple):
@@ -163,8 +161,7 @@ def _bytes(example: Example) -> bytes:
 def _microseconds(value: Any) -> int:
     """Return a time that YAML may have made a datetime of; a time without a zone is UTC."""
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return epoch_microseconds(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _equal(key: str, value: Any, expected: Any) -> bool:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from volforensic.detection import places
 from volforensic.detection.file_graph import PROGRAM_TYPES
-from volforensic.detection.rules import CITES_LIMIT, EVIDENCE_LIMIT, FINDINGS_LIMIT, cut, limit_problem
+from volforensic.detection.rows import cut, integer
+from volforensic.detection.rules import EVIDENCE_LIMIT, FINDINGS_LIMIT, limit_problem
 from volforensic.detection.temporary_trees import RULE as TEMPORARY_RULE
 from volforensic.detection.temporary_trees import TemporaryTrees
 from volforensic.record import SEVERITIES, Finding, Problem, Row, Severity, finding_id
@@ -190,18 +191,17 @@ def _finding(row: Row, judgement: Judgement) -> Finding:
     path = str(row["path"])
     deleted = "" if row.get("allocated", True) else "deleted "
     statement = f"The {deleted}file {cut(path)}: {judgement.words}; {_facts(row)}"
-    volume = row.get("volume")
     return Finding(
-        finding_id=finding_id(judgement.rule, [str(volume), path, str(row.get("inode"))]),
+        finding_id=finding_id(judgement.rule, [str(row.get("volume")), path, str(row.get("inode"))]),
         rule=judgement.rule,
         severity=judgement.severity,
         statement=statement,
         attack=judgement.attack,
-        cites=[path][:CITES_LIMIT],
+        cites=[path],
         evidence=judgement.evidence,
         path=path,
         path_bytes=row.get("path_bytes"),
-        volume=volume if type(volume) is int else None,
+        volume=integer(row.get("volume")),
         first_seen=_earliest(row),
         last_seen=None,
         details={

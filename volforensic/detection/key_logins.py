@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from volforensic.detection.rules import CITES_LIMIT, Merged, shown
+from volforensic.detection.rows import shown
+from volforensic.detection.rules import CITES_LIMIT, Merged
 from volforensic.detection.times import shown_time
 from volforensic.record import Finding, Row, finding_id
 
@@ -81,13 +82,8 @@ class KeyLogins:
                 f" and no authorized_keys file holds it now{why}"
             ),
             attack=["T1098.004", "T1070"],
-            cites=merged.cites,
-            evidence=merged.evidence,
-            volume=merged.volume,
-            first_seen=merged.first_seen,
-            last_seen=merged.last_seen,
-            count=merged.count,
             details={"fingerprint": fingerprint, "cites_total": merged.count},
+            **merged.seen(),
         )
 
 

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from volforensic.detection.rules import main_text
+from volforensic.detection.rows import integer, main_text, string
 from volforensic.detection.times import microseconds
 from volforensic.record import Row
 
@@ -166,7 +166,7 @@ class Tally:
         history.logins.append(
             Login(
                 record_id=str(row.get("record_id")),
-                timestamp=stamp if isinstance(stamp, str) else None,
+                timestamp=string(stamp),
                 microseconds=microseconds(stamp),
                 user=str(row.get("user") or "-")[:_NAME_LIMIT],
                 method=str(row.get("method") or "")[:_NAME_LIMIT],
@@ -194,8 +194,3 @@ def _connection(address: str, row: Row) -> tuple[str, int | None]:
 def plain_address(address: str) -> str:
     """Return an IPv4 address that is written as an IPv6 one (RFC 4291 section 2.5.5.2) as itself."""
     return address[7:] if address[:7].lower() == "::ffff:" and "." in address else address[:_NAME_LIMIT]
-
-
-def integer(value: object) -> int | None:
-    """Return the value where it is an integer."""
-    return value if type(value) is int else None

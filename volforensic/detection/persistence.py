@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from volforensic.detection.command_paths import clean, named_paths
 from volforensic.detection.file_graph import Chain, FileGraph, Node
-from volforensic.detection.rules import FINDINGS_LIMIT, cut, limit_problem, main_text, shown
+from volforensic.detection.rows import cut, integer, main_text, shown, string
+from volforensic.detection.rules import FINDINGS_LIMIT, limit_problem
 from volforensic.record import Finding, Problem, Row, finding_id
 
 
@@ -86,14 +87,8 @@ class Persistence:
         if not isinstance(library, str) or not library.startswith("/") or len(self.libraries) >= LIBRARIES_LIMIT:
             return
         if not any(token in library for token in _DYNAMIC_TOKENS):
-            volume = row.get("volume")
             self.libraries.append(
-                Library(
-                    clean(library),
-                    str(row.get("record_id")),
-                    shown(row.get("source")),
-                    volume if type(volume) is int else None,
-                )
+                Library(clean(library), str(row.get("record_id")), shown(row.get("source")), integer(row.get("volume")))
             )
 
     def _add(self, finding: Finding) -> None:
@@ -129,8 +124,7 @@ def _chain_finding(artifact: str, mechanism: Mechanism, row: Row, chain: Chain) 
     steps = [f"`{line}`", *(_step(node) for node in chain.files), *chain.indicators[:_SHOWN_INDICATORS]]
     who = mechanism.words.format(user=shown(row.get("user")))
     statement = f"{who} in {shown(row.get('source'))} leads to a flagged file: {' → '.join(steps)}"
-    stamp = row.get("timestamp")
-    volume = row.get("volume")
+    moment = string(row.get("timestamp"))
     return Finding(
         finding_id=finding_id("persistence-runs-flagged-file", [artifact, statement]),
         rule="persistence-runs-flagged-file",
@@ -140,9 +134,9 @@ def _chain_finding(artifact: str, mechanism: Mechanism, row: Row, chain: Chain) 
         cites=[str(row.get("record_id")), *(node.path for node in chain.files)],
         evidence=[line, *chain.indicators[:_SHOWN_INDICATORS]],
         path=chain.end.path,
-        volume=volume if type(volume) is int else None,
-        first_seen=stamp if isinstance(stamp, str) else None,
-        last_seen=stamp if isinstance(stamp, str) else None,
+        volume=integer(row.get("volume")),
+        first_seen=moment,
+        last_seen=moment,
         details={
             "artifact": artifact,
             "chain": [node.path for node in chain.files],

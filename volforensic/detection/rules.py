@@ -1,10 +1,11 @@
 """The rules beside the artifacts: records in, findings out, the identical ones merged."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from volforensic.collection.definitions import COMMON_FIELDS, Artifact, FieldType, Rule
+from volforensic.detection.rows import integer, main_text, shown
 from volforensic.detection.where import Predicate, compile_where, required_texts
 from volforensic.errors import DefinitionError
 from volforensic.record import RECORD_KEYS, Finding, Problem, Row, finding_id
@@ -15,12 +16,6 @@ EVIDENCE_LIMIT = 10
 """Lines that one finding shows."""
 FINDINGS_LIMIT = 1_000
 """Findings of one rule: more help no reader, and a hostile log must not fill the memory."""
-VALUE_LIMIT = 300
-"""Characters of one value in a statement or an evidence line."""
-
-MAIN_TEXTS = ("raw", "command", "library", "options", "key", "value", "link_target")
-"""Fields that show what a record says, the first that it has."""
-
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _INTEGER_KEYS = frozenset({"volume", "inode", "position"})
 
@@ -43,7 +38,7 @@ class Merged:
     def add(self, row: Row) -> None:
         """Count one more record."""
         if not self.count:
-            self.volume = row.get("volume") if type(row.get("volume")) is int else None
+            self.volume = integer(row.get("volume"))
         self.count += 1
         if len(self.cites) < CITES_LIMIT:
             self.cites.append(str(row.get("record_id")))
@@ -58,6 +53,17 @@ class Merged:
         if isinstance(moment, str):
             self.first_seen = min(moment, self.first_seen or moment)
             self.last_seen = max(moment, self.last_seen or moment)
+
+    def seen(self) -> dict[str, Any]:
+        """Return what a ``Finding`` says of its records: cites, lines, volume, times and how many there are."""
+        return {
+            "cites": self.cites,
+            "evidence": self.evidence,
+            "volume": self.volume,
+            "first_seen": self.first_seen,
+            "last_seen": self.last_seen,
+            "count": self.count,
+        }
 
 
 class CompiledRule:
@@ -153,30 +159,6 @@ def limit_problem(rule: str, beyond: int, artifact: str | None = None) -> Proble
     return Problem(stage="detection", artifact=artifact, reason=reason, lost=False)
 
 
-def main_text(row: Mapping[str, Any]) -> str:
-    """Return the line that shows what a record says: its raw or main text, else its own fields."""
-    for name in MAIN_TEXTS:
-        value = row.get(name)
-        if isinstance(value, str) and value:
-            return cut(value)
-    own = (f"{name}={value}" for name, value in row.items() if name not in RECORD_KEYS and value is not None)
-    return cut(" ".join(own))
-
-
-def cut(value: str) -> str:
-    """Return the text, at most ``VALUE_LIMIT`` characters of it."""
-    return value if len(value) <= VALUE_LIMIT else f"{value[: VALUE_LIMIT - 1]}…"
-
-
-def shown(value: Any) -> str:
-    """Return a field's value as it stands in a sentence; ``-`` where there is none."""
-    if value is None or value == "":
-        return "-"
-    if isinstance(value, list):
-        return cut(", ".join(str(item)[:VALUE_LIMIT] for item in value[:EVIDENCE_LIMIT])) or "-"
-    return cut(str(value))
-
-
 def _statement(template: str) -> Callable[[Row], str]:
     """Return what fills a statement's ``{field}``; the values themselves are never looked into for more of them."""
     pieces = _PLACEHOLDER.split(template)
@@ -198,11 +180,6 @@ def _finding(artifact: str, rule: Rule, statement: str, merged: Merged) -> Findi
         severity=rule.severity,
         statement=statement,
         attack=rule.attack,
-        cites=merged.cites,
-        evidence=merged.evidence,
-        volume=merged.volume,
-        first_seen=merged.first_seen,
-        last_seen=merged.last_seen,
-        count=merged.count,
         details={"artifact": artifact, "cites_total": merged.count, "sources": list(merged.sources)},
+        **merged.seen(),
     )

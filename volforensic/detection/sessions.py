@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from volforensic.detection.brute_force import Verdict
-from volforensic.detection.logins import Login, integer, plain_address
-from volforensic.detection.rules import cut
+from volforensic.detection.logins import Login, plain_address
+from volforensic.detection.rows import cut, integer
 from volforensic.detection.times import DAY, HOUR, SECOND, microseconds, shown_time
 from volforensic.record import Finding, Row, finding_id
 
@@ -144,7 +144,7 @@ def _finding(row: Row, key: str, source: ChangedFile, session: Session) -> Findi
         evidence=[login.text],
         path=path,
         path_bytes=row.get("path_bytes"),
-        volume=volume if type(volume) is int else None,
+        volume=integer(volume),
         first_seen=login.timestamp,
         last_seen=str(row[key]),
         details={"artifact": source.artifact, "address": session.address},

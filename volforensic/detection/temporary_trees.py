@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from volforensic.detection import places
-from volforensic.detection.rules import CITES_LIMIT, EVIDENCE_LIMIT, cut
+from volforensic.detection.rows import cut, integer
+from volforensic.detection.rules import CITES_LIMIT, EVIDENCE_LIMIT
 from volforensic.record import Finding, Row, finding_id
 
 TREES_LIMIT = 10_000
@@ -89,7 +90,7 @@ def _tree_finding(tree: str, rows: Iterable[Row]) -> Finding:
         cites=paths[:CITES_LIMIT],
         evidence=[cut(path) for path in paths[:EVIDENCE_LIMIT]],
         path=tree.rstrip("/"),
-        volume=volume if type(volume) is int else None,
+        volume=integer(volume),
         first_seen=min(times, default=None),
         last_seen=max(times, default=None),
         count=len(rows),

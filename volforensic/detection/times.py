@@ -1,14 +1,14 @@
 """Times as they stand in records (ISO 8601, UTC) and as numbers that can be compared."""
 
 import functools
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
+
+from volforensic.record import epoch_microseconds
 
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def microseconds(stamp: Any) -> int | None:
@@ -33,4 +33,4 @@ def shown_time(stamp: str | None) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _midnight(day: str) -> int:
-    return (datetime.fromisoformat(day).replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+    return epoch_microseconds(datetime.fromisoformat(day).replace(tzinfo=UTC))

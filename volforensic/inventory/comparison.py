@@ -81,6 +81,8 @@ def _difference(ours: FileEntry, theirs: FileEntry, reader: str) -> str:
     }
     if ours.extents is None or theirs.extents is None:
         del pairs["place of its bytes"]
+    if theirs.link_target is None:  # TSK gives no target that lies in a block of its own
+        del pairs["link target"]
     differing = [name for name, (one, other) in pairs.items() if one != other]
     if not differing:
         return ""

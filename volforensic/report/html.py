@@ -1,8 +1,8 @@
 """The report as one HTML file that opens offline: evidence text only ever escaped, nothing loaded, nothing evaluated.
 
 The policy in the file allows the one script and the one style sheet that are in it, by their hashes, and nothing
-else: https://www.w3.org/TR/CSP3/. Text passes ``sanitiser.visible`` (control and direction characters) and then
-Jinja2's escaping, both in one place: the environment's ``finalize`` and ``autoescape``.
+else: https://www.w3.org/TR/CSP3/. Text passes ``sanitiser.visible`` (control, direction and invisible characters) and
+then Jinja2's escaping, both in one place: the environment's ``finalize`` and ``autoescape``.
 """
 
 import base64

@@ -1,12 +1,12 @@
 """Stamps of syslog lines as microseconds since 1970 UTC: hours are converted once and remembered."""
 
-import io
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, tzinfo
 
 from volforensic.collection.content import Content, SourceFile
 from volforensic.collection.parsers.syslog_years import MONTHS, YearSpan, year_spans
+from volforensic.collection.time_zones import loaded_zone
+from volforensic.record import epoch_microseconds
 
 OWN_YEAR_AND_ZONE = "year and zone stand in the line"
 IMPOSSIBLE = "the line's stamp is no possible time"
@@ -15,8 +15,6 @@ _MICROSECONDS_OF = {
     f"{minute:02}:{second:02}": (minute * 60 + second) * 1_000_000 for minute in range(60) for second in range(61)
 }
 """``MM:SS`` within its hour; a second 60 is a leap second and falls on the next minute."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ZONE_FILE_LIMIT = 1 << 16
 _HOURS_REMEMBERED = 50_000
 
 
@@ -93,8 +91,7 @@ class Clock:
 def _start_of_hour(year: int | None, month: int, day: str, hour: str, zone: tzinfo) -> int | None:
     """Return an hour of local time in microseconds since 1970 UTC, or None where there is no such hour."""
     try:
-        moment = datetime(year or 0, month, int(day), int(hour), tzinfo=zone)
-        return (moment - _EPOCH) // timedelta(microseconds=1)
+        return epoch_microseconds(datetime(year or 0, month, int(day), int(hour), tzinfo=zone))
     except (ValueError, OverflowError):
         return None
 
@@ -113,11 +110,8 @@ def _zone_of(source: SourceFile) -> tuple[tzinfo, str]:
     """Return the host's zone from its TZif bytes, UTC where they are none or damaged, and a word on which it is."""
     if not source.time_zone:
         return UTC, f"zone {source.time_zone_basis}"
-    try:
-        zone = ZoneInfo.from_file(io.BytesIO(source.time_zone[:_ZONE_FILE_LIMIT]))
-        for year in (1970, 2000, 2026, 2100):
-            datetime(year, 7, 1, tzinfo=zone).utcoffset()
-    except Exception:  # noqa: BLE001  hostile bytes: the zone readers of CPython raise errors of many kinds
+    zone = loaded_zone(source.time_zone)
+    if zone is None:
         return UTC, "zone UTC: the host's zone file is damaged"
     return zone, f"zone {source.time_zone_basis}"
 
