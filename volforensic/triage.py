@@ -177,7 +177,7 @@ class _Item:
         return layout
 
     def _walk(self, inventory: Inventory, layout: Layout) -> list[FileEntry]:
-        self.voice.stage("inventory", None, "files")
+        self.voice.stage("inventory", layout.entries_expected(), "files")
         subvolumes = []
         for batch in walk_volumes(self.pool, self.source.descriptor, layout.volumes):
             if isinstance(batch, Problem):

@@ -73,6 +73,8 @@ class Terminal:
         if self._stage is None:
             return
         self._stage.done += amount
+        if self._stage.total is not None:  # a total that the evidence claims may be too small
+            self._stage.total = max(self._stage.total, self._stage.done)
         self._stage.current = current or self._stage.current
         if self._voice is not None and not self._quiet:
             self._voice.progress(self._stage)

@@ -64,6 +64,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
             if volume.is_readable and volume.filesystem is not None
         }
 
+    def entries_expected(self) -> int | None:
+        """Return about how many entries the readable volumes hold by their superblocks; None where one does not say."""
+        counts = [volume.filesystem.inodes_used for volume in self.volumes if volume.is_readable and volume.filesystem]
+        return sum(counts) if all(counts) else None
+
     def described(self, mounted: dict[int, list[str]]) -> Row:
         """Return the layout as evidence.json holds it; ``mounted`` is where the hosts had each volume's trees."""
         described: Row = msgspec.to_builtins(self)
