@@ -19,9 +19,9 @@ from volforensic.collection.stage import CollectionEvent, Evidence, FileEnd, Rec
 from volforensic.evidence.layout import Layout, LayoutArguments
 from volforensic.inventory.stage import walk_volumes
 from volforensic.inventory.store import Inventory
+from volforensic.preload import preloaded_modules
 from volforensic.record import Coverage, Problem
 from volforensic.sandbox.pool import Pool, Task
-from volforensic.triage import preloaded_modules
 
 MEBIBYTE = 1 << 20
 Files = Mapping[str, bytes | str]

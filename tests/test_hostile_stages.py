@@ -32,6 +32,7 @@ from volforensic.inventory.file_stage import ExaminationMessage
 from volforensic.inventory.rule_files import load_yara_rules
 from volforensic.inventory.walk import WalkMessage
 from volforensic.items import Outcome
+from volforensic.preload import preloaded_modules
 from volforensic.record import Problem
 from volforensic.recording import MOST_PROBLEMS
 from volforensic.sandbox.messages import FRAME_HEADER, KIND_DONE, KIND_MESSAGE
@@ -113,7 +114,7 @@ def options() -> triage.TriageOptions:
 def pool(options: triage.TriageOptions) -> Iterator[Pool]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        with Pool(preload=["sandbox_workers", *triage.preloaded_modules(options.artifacts)]) as running:
+        with Pool(preload=["sandbox_workers", *preloaded_modules(options.artifacts)]) as running:
             yield running
 
 

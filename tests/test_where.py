@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from volforensic.detection.value_tests import REGEX_TEXT_LIMIT, texts
+from volforensic.detection.value_tests import REGEX_HEAD, REGEX_TAIL, texts
 from volforensic.detection.where import compile_where
 from volforensic.errors import DefinitionError
 
@@ -121,8 +121,9 @@ def test_networks_hold_their_addresses() -> None:
 
 
 def test_a_long_text_is_cut_before_a_regular_expression() -> None:
-    assert holds({"command|re": "x"}, command="a" * (REGEX_TEXT_LIMIT - 1) + "x")
-    assert not holds({"command|re": "x"}, command="a" * REGEX_TEXT_LIMIT + "x")
+    assert holds({"command|re": "x"}, command="a" * (REGEX_HEAD - 1) + "x" + "a" * REGEX_TAIL)
+    assert not holds({"command|re": "x"}, command="a" * REGEX_HEAD + "x" + "a" * REGEX_TAIL)
+    assert holds({"command|re": r"base64 -d \| sh$"}, command=f"echo {'QUJD' * 20_000} | base64 -d | sh")
 
 
 @pytest.mark.parametrize(

@@ -127,44 +127,27 @@ def memory(information: Path) -> Check:
         key, _, rest = line.partition(":")
         amounts[key] = int(rest.split()[0]) * 1024
     available = amounts["MemAvailable"]
-    enough = available >= ENOUGH_MEMORY
-    return Check(
-        name="memory",
-        status="ok" if enough else "degraded",
-        value=f"{_gibibytes(available)} free of {_gibibytes(amounts['MemTotal'])}",
-        remedy="" if enough else "use one worker: triage -j 1",
-    )
+    value = f"{_gibibytes(available)} free of {_gibibytes(amounts['MemTotal'])}"
+    return _wanted("memory", value, "use one worker: triage -j 1", is_met=available >= ENOUGH_MEMORY)
 
 
 def space(folder: Path) -> Check:
     """Look at the free space where a case would be written."""
     free = shutil.disk_usage(folder).free
-    enough = free >= ENOUGH_SPACE
-    return Check(
-        name="free space",
-        status="ok" if enough else "degraded",
-        value=f"{_gibibytes(free)} in {folder.absolute()}",
-        remedy="" if enough else "write the case elsewhere: --case DIR",
-    )
+    value = f"{_gibibytes(free)} in {folder.absolute()}"
+    return _wanted("free space", value, "write the case elsewhere: --case DIR", is_met=free >= ENOUGH_SPACE)
 
 
 def protection() -> Iterator[Check]:
     """Yield what the kernel offers to lock workers in."""
     offered = confinement.probe()
-    yield Check(
-        name="Landlock",
-        status="ok" if offered.landlock_version else "degraded",
-        value=f"version {offered.landlock_version}" if offered.landlock_version else "not in this kernel",
-        remedy=""
-        if offered.landlock_version
-        else "workers are held by seccomp and limits alone; use Linux 5.13 or newer",
-    )
-    yield Check(
-        name="seccomp",
-        status="ok" if offered.seccomp else "degraded",
-        value="filters" if offered.seccomp else "no filters on this kernel or architecture",
-        remedy="" if offered.seccomp else "workers can make any system call; use a kernel with CONFIG_SECCOMP_FILTER",
-    )
+    version = offered.landlock_version
+    value = f"version {version}" if version else "not in this kernel"
+    remedy = "workers are held by seccomp and limits alone; use Linux 5.13 or newer"
+    yield _wanted("Landlock", value, remedy, is_met=bool(version))
+    value = "filters" if offered.seccomp else "no filters on this kernel or architecture"
+    remedy = "workers can make any system call; use a kernel with CONFIG_SECCOMP_FILTER"
+    yield _wanted("seccomp", value, remedy, is_met=offered.seccomp)
 
 
 def privilege() -> Check:
@@ -193,23 +176,20 @@ def disk_tools() -> Check:
     """Look for what builds the test disks; triage itself runs no program."""
     path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
     absent = [tool for tool in DISK_TOOLS if shutil.which(tool, path=path) is None]
-    return Check(
-        name="disk tools",
-        status="degraded" if absent else "ok",
-        value=f"without {', '.join(absent)}" if absent else ", ".join(DISK_TOOLS),
-        remedy="some test disks cannot be built: make system-packages" if absent else "",
-    )
+    value = f"without {', '.join(absent)}" if absent else ", ".join(DISK_TOOLS)
+    return _wanted("disk tools", value, "some test disks cannot be built: make system-packages", is_met=not absent)
 
 
 def browser() -> Check:
     """Look for the browser that a test opens the report in."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    return Check(
-        name="browser",
-        status="ok" if found else "degraded",
-        value=found or "no chromium",
-        remedy="" if found else "only one test needs it: make test TEST_PACKAGES=chromium",
-    )
+    remedy = "only one test needs it: make test TEST_PACKAGES=chromium"
+    return _wanted("browser", found or "no chromium", remedy, is_met=found is not None)
+
+
+def _wanted(name: str, value: str, remedy: str, *, is_met: bool) -> Check:
+    """Return the check of what triage is better off with and can do without."""
+    return Check(name=name, status="ok" if is_met else "degraded", value=value, remedy="" if is_met else remedy)
 
 
 def _first_line(path: Path) -> str:

@@ -53,8 +53,10 @@ class Recorder:
         """Publish what is complete; after an exception nothing."""
         if self._extraction is not None:
             self._extraction.discard()
-        if self._writer is not None:
-            self._writer.__exit__(kind, error, trace)
+        if self._writer is not None and kind is not None:
+            self._writer.discard()
+        elif self._writer is not None:
+            self._writer.keep()
         if kind is None:
             for artifact in self._unwritten:
                 with self._folder.rows(f"records/{artifact}"):
@@ -77,10 +79,10 @@ class Recorder:
     def _stream(self, artifact: str) -> RowWriter:
         if artifact != self._artifact or self._writer is None:
             if self._writer is not None:
-                self._writer.__exit__(None, None, None)
+                self._writer.keep()
             self._artifact = artifact
             self._unwritten.remove(artifact)
-            self._writer = self._folder.rows(f"records/{artifact}").__enter__()
+            self._writer = self._folder.rows(f"records/{artifact}")
         return self._writer
 
     def _end_file(self, end: FileEnd) -> None:

@@ -30,6 +30,7 @@ from volforensic.recording import Recorder, bounded, write_results
 from volforensic.sandbox.confinement import probe
 from volforensic.sandbox.pool import Failure, Pool, Task
 
+_OF_VOLUMES = ("layout", "inventory")  # stages whose losses may have cost files: a journal that was not replayed
 _SUBVOLUME_ROOT = 256  # the inode number of every btrfs subvolume's root
 _LONGEST_REASONS = 2000
 
@@ -209,7 +210,7 @@ class _Item:
 
     def _collect(self, evidence: Evidence, layout: Layout) -> None:
         artifacts = self.options.artifacts
-        doubtful = {problem.volume for problem in self.problems if problem.stage == "inventory" and problem.lost}
+        doubtful = {problem.volume for problem in self.problems if problem.stage in _OF_VOLUMES and problem.lost}
         self.voice.stage("collect", len(artifacts), "artifacts")
         ended: set[str] = set()
         with Recorder(self.folder, (artifact.name for artifact in artifacts)) as recorder:

@@ -208,7 +208,7 @@ class EvidenceFolder:
 
 
 class ExtractedWriter:
-    """One file's bytes on their way to extracted/<sha256>: ``sha256`` and ``size`` hold once the block has ended."""
+    """One file's bytes on their way to extracted/<sha256>: ``sha256`` and ``size`` hold once it is kept."""
 
     def __init__(self, pending: PendingFile, publish: Callable[[PendingFile], None]) -> None:
         """Write to ``pending``."""
@@ -226,10 +226,18 @@ class ExtractedWriter:
     ) -> None:
         """Keep the file, or discard it after an exception."""
         if kind is None:
-            self.sha256, self.size = self._pending.digest, self._pending.size
-            self._publish(self._pending)
+            self.keep()
         else:
-            self._pending.discard()
+            self.discard()
+
+    def keep(self) -> None:
+        """Keep the file: all its bytes have come."""
+        self.sha256, self.size = self._pending.digest, self._pending.size
+        self._publish(self._pending)
+
+    def discard(self) -> None:
+        """Keep nothing of it."""
+        self._pending.discard()
 
     def write(self, data: bytes) -> None:
         """Append the bytes."""

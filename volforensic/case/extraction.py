@@ -31,12 +31,12 @@ class Extraction:
     def end(self, size: int | None) -> Extracted:
         """Keep the file; the hole at the end of one of ``size`` bytes is filled. None: keep what came, no more."""
         self._fill(size or 0)
-        self._writer.__exit__(None, None, None)
+        self._writer.keep()
         return Extracted(self._writer.sha256, self._writer.size)
 
     def discard(self) -> None:
         """Keep nothing."""
-        self._writer.__exit__(InterruptedError, None, None)
+        self._writer.discard()
 
     def _fill(self, position: int) -> None:
         while self._position < position:

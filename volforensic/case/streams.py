@@ -61,15 +61,23 @@ class RowWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Publish the stream, or discard it after an exception."""
-        if kind is not None:
-            self._pending.discard()
-            return
+        if kind is None:
+            self.keep()
+        else:
+            self.discard()
+
+    def keep(self) -> None:
+        """Publish the stream: all its rows have come."""
         try:
             self._write_frame(len(self._buffer))
             self._publish(self._pending)
         except BaseException:
             self._pending.discard()
             raise
+
+    def discard(self) -> None:
+        """Leave nothing of the stream."""
+        self._pending.discard()
 
     def write(self, rows: Iterable[Row | msgspec.Struct]) -> None:
         """Append the rows, each a dictionary or a struct."""

@@ -1,7 +1,6 @@
 """Who the imaged hosts are: their roots, what they mounted where, their zone and homes."""
 
 from collections.abc import Iterator, Sequence
-from importlib import resources
 from typing import NamedTuple
 
 import msgspec
@@ -13,7 +12,7 @@ from volforensic.collection.mounts import Mount, missing_mounts, mounted_trees
 from volforensic.collection.namespace import Namespace, Tree
 from volforensic.collection.parsers import identity
 from volforensic.collection.stray_volumes import stray_trees
-from volforensic.collection.time_zones import LARGEST_ZONE, is_zone_file
+from volforensic.collection.time_zones import LARGEST_ZONE, is_zone_file, packaged_zone
 from volforensic.evidence.layout import Layout, VolumeFacts
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import filesystem_opener
@@ -247,8 +246,7 @@ def _with_zone(facts: HostFacts) -> HostFacts:
     """Where the evidence names a zone and does not hold its file, take the file of the tz database that we carry."""
     if facts.time_zone or not facts.time_zone_name:
         return facts
-    place = resources.files("tzdata").joinpath("zoneinfo", *facts.time_zone_name.split("/"))
-    file = place.read_bytes() if place.is_file() else b""
+    file = packaged_zone(facts.time_zone_name)
     if is_zone_file(file):
         return msgspec.structs.replace(facts, time_zone=file)
     basis = f"UTC: the zone {facts.time_zone_name} is not known"

@@ -25,10 +25,17 @@ def time_zone_file(name: str) -> bytes:
         path = Path(directory, name)
         if path.is_file():
             return path.read_bytes()
+    if data := packaged_zone(name):
+        return data
+    raise ValueError(f"this host knows no time zone {name}")
+
+
+def packaged_zone(name: str) -> bytes:
+    """Return the TZif file of a zone (``Area/Place``) in the ``tzdata`` package; empty where it has none."""
     try:
         return importlib.resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).read_bytes()
-    except (ModuleNotFoundError, OSError) as error:
-        raise ValueError(f"this host knows no time zone {name}") from error
+    except (ModuleNotFoundError, OSError):
+        return b""
 
 
 def loaded_zone(data: bytes) -> tzinfo | None:

@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 Test: TypeAlias = Callable[[Any], bool]
 """Says of one value of a record (never of a list) whether it is meant; any type may come, None too."""
 
-REGEX_TEXT_LIMIT = 64 << 10
-"""Characters of a value that a regular expression sees: a bound on what a bad one can cost."""
+REGEX_HEAD, REGEX_TAIL = 12 << 10, 4 << 10
+"""Characters that a regular expression sees of a longer value: its begin and its end (a payload stands between ``echo``
+and ``| base64 -d | sh``). A bound on what a hostile text can cost."""
 
 _ADDRESS_LIMIT = 64
 _TOKENS = re.compile(r"\\([*?\\])|([*?])|(.)", re.DOTALL)
@@ -65,7 +66,11 @@ def regex_test(pattern: str, flags: str) -> Test:
     for flag in flags:
         combined |= _REGEX_FLAGS[flag]
     search = re.compile(pattern, combined).search
-    return lambda value: isinstance(value, str) and search(value[:REGEX_TEXT_LIMIT]) is not None
+    return lambda value: isinstance(value, str) and search(_seen(value)) is not None
+
+
+def _seen(value: str) -> str:
+    return value if len(value) <= REGEX_HEAD + REGEX_TAIL else f"{value[:REGEX_HEAD]}\n{value[-REGEX_TAIL:]}"
 
 
 def network_test(network: str) -> Test:
