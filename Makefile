@@ -101,7 +101,7 @@ images: $(VENV)/.runtime ## build every test disk into images/built
 .PHONY: images-server
 images-server: $(VENV)/.runtime ## build disks with the tree of a real Debian server (root, network, mmdebstrap)
 	@tools/system-packages.sh server
-	@$(python) -m images.server
+	@$(python) -m images.server --output images/built/server $(SERVER_OPTIONS)
 
 .PHONY: bench
 bench: $(VENV)/.development ## CPU seconds, wall time and bytes read, beside other tools; IMAGE=disk.raw, BENCH_OPTIONS=--runs=1

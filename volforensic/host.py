@@ -31,7 +31,7 @@ LIBRARIES = {
     "yara_x": "finds miner binaries",
     "magic": "names file types",
     "ruamel.yaml": "reads artifact definitions",
-    "zstandard": "writes records",
+    "zstandard": "decompresses what btrfs keeps in zstd",
     "jinja2": "writes the report",
 }
 """Modules that triage needs, by name of import."""
