@@ -240,6 +240,7 @@ def test_the_log_is_not_read_again_for_an_append(path: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "read", refuse)
     log.append("step", {})
     log.close()
+    assert log.count == 6
 
 
 def test_the_caller_behind_sudo_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

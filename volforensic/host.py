@@ -31,12 +31,13 @@ LIBRARIES = {
     "yara_x": "finds miner binaries",
     "magic": "names file types",
     "ruamel.yaml": "reads artifact definitions",
-    "zstandard": "decompresses what btrfs keeps in zstd",
+    "zstandard": "decompresses logs and btrfs files",
+    "Crypto": "checks wallet addresses",
     "jinja2": "writes the report",
 }
 """Modules that triage needs, by name of import."""
 
-DISTRIBUTIONS = {"yara_x": "yara-x", "magic": "python-magic"}
+DISTRIBUTIONS = {"Crypto": "pycryptodome", "yara_x": "yara-x", "magic": "python-magic"}
 """The distribution of a module where it has another name."""
 
 DISK_TOOLS = ("mke2fs", "debugfs", "sfdisk", "mkfs.xfs", "mkfs.btrfs")

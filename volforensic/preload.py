@@ -6,7 +6,7 @@ from volforensic.collection.definitions import Artifact
 
 
 def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = False) -> list[str]:
-    """Return the modules that workers need: a locked-in worker can load none."""
+    """Return the modules that workers need for these artifacts; the second readers only where they are asked for."""
     sources = [source for artifact in artifacts for source in artifact.sources]
     libraries = ["volforensic.evidence.library_xfs", "volforensic.evidence.library_btrfs"]
     parsers = {source.parser.partition(".")[0] for source in sources if source.parser}

@@ -7,20 +7,10 @@ from typing import Any
 from dissect.btrfs.btrfs import Btrfs
 from dissect.btrfs.c_btrfs import BTRFS_BLOCK_GROUP_PROFILE_MASK, BTRFS_BLOCK_GROUP_RAID1_MASK, c_btrfs
 
-from volforensic.evidence.node import (
-    LINK_TARGET_LIMIT,
-    NEVER_ENDED,
-    SLASH_IN_NAME,
-    TYPES,
-    Extent,
-    Listed,
-    Node,
-    Runs,
-    checked_runs,
-)
+from volforensic.evidence.library_nodes import link_target, listed, name_of, stream_chunks
+from volforensic.evidence.node import TYPES, Extent, Listed, Node, Runs, checked_runs
 from volforensic.evidence.reader import Window, buffered
 
-_READ_SIZE = 1 << 20
 _MIRRORED = int(BTRFS_BLOCK_GROUP_RAID1_MASK) | int(c_btrfs.BTRFS_BLOCK_GROUP.DUP.value)
 
 
@@ -42,7 +32,7 @@ class LibraryBtrfsReader:
         """Yield the names of a directory; a subvolume's root is an entry of its own tree."""
         inode = self._filesystem.open_subvolume(directory.tree).inode(directory.inode, c_btrfs.BTRFS_FT_DIR)
         for text, child in inode.iterdir():
-            name = text.encode("utf-8", "surrogateescape")
+            name = name_of(text)
             if name in (b".", b".."):
                 continue
             yield self._listed(child, name)
@@ -53,24 +43,13 @@ class LibraryBtrfsReader:
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes through dissect: inline, compressed or on a striped profile."""
-        stream = self._filesystem.open_subvolume(tree).inode(inode).open()
-        position = 0
-        while data := stream.read(_READ_SIZE):
-            yield position, data
-            position += len(data)
+        yield from stream_chunks(self._filesystem.open_subvolume(tree).inode(inode).open())
 
     def _listed(self, child: Any, name: bytes) -> Listed:
-        inode, tree = int(child.inum), int(child.subvolume.objectid)
+        inode = int(child.inum)
         self._begin_item(inode)
-        problems = (SLASH_IN_NAME,) if b"/" in name else ()
-        if inode in self._skipped:
-            return Listed(name, inode, tree, allocated=True, node=None, problems=(*problems, NEVER_ENDED))
-        try:
-            node = self._node(child)
-        except Exception as error:  # noqa: BLE001 - dissect's errors have no common root; this inode costs itself only
-            reason = f"the inode could not be read: {error or type(error).__name__}"[:300]
-            return Listed(name, inode, tree, allocated=True, node=None, problems=(*problems, reason))
-        return Listed(name, inode, tree, allocated=True, node=node, problems=problems)
+        read = None if inode in self._skipped else lambda: self._node(child)
+        return listed(name, inode, int(child.subvolume.objectid), read)
 
     def _node(self, inode: Any) -> Node:
         item = inode.inode
@@ -90,15 +69,10 @@ class LibraryBtrfsReader:
             changed=int(inode.ctime_ns),
             created=int(inode.otime_ns) or None,
             links=int(item.nlink),
-            link_target=self._link_target(inode, size) if kind == "symlink" else None,
+            link_target=link_target(inode, size) if kind == "symlink" else None,
             extents=runs.extents,
             problems=runs.problems,
         )
-
-    def _link_target(self, inode: Any, size: int) -> bytes:
-        if size > LINK_TARGET_LIMIT:
-            raise ValueError(f"a symbolic link of {size} bytes")
-        return bytes(inode.link.encode("utf-8", "surrogateescape"))
 
     def _runs(self, inode: Any, size: int) -> Runs:
         extents: list[Extent] = []

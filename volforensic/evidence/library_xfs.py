@@ -6,21 +6,11 @@ from typing import Any
 
 from dissect.xfs.xfs import XFS, fsb_to_bb
 
-from volforensic.evidence.node import (
-    LINK_TARGET_LIMIT,
-    NEVER_ENDED,
-    SLASH_IN_NAME,
-    TYPES,
-    Extent,
-    Listed,
-    Node,
-    Runs,
-    checked_runs,
-)
+from volforensic.evidence.library_nodes import link_target, listed, name_of, stream_chunks
+from volforensic.evidence.node import TYPES, Extent, Listed, Node, Runs, checked_runs
 from volforensic.evidence.reader import Window, buffered
 
 _LARGEST_DIRECTORY = 32 << 30  # XFS_DIR2_SPACE_SIZE, fs/xfs/libxfs/xfs_dir2.h
-_READ_SIZE = 1 << 20
 
 
 class LibraryXfsReader:
@@ -43,7 +33,7 @@ class LibraryXfsReader:
         if directory.size > _LARGEST_DIRECTORY:
             raise ValueError(f"a directory of {directory.size} bytes is larger than XFS allows")
         for child in inode.iterdir():
-            name = child.filename.encode("utf-8", "surrogateescape")
+            name = name_of(child.filename)
             if name == b"." or (name == b".." and child.filetype in (None, stat.S_IFDIR)):
                 continue
             yield self._listed(child, name)
@@ -55,25 +45,14 @@ class LibraryXfsReader:
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes through dissect: those that lie inside the inode."""
         del tree
-        stream = self._filesystem.get_inode(inode).open()
-        position = 0
-        while data := stream.read(_READ_SIZE):
-            yield position, data
-            position += len(data)
+        yield from stream_chunks(self._filesystem.get_inode(inode).open())
 
     def _listed(self, child: Any, name: bytes) -> Listed:
         inode = int(child.inum)
         self._begin_item(inode)
-        problems = (SLASH_IN_NAME,) if b"/" in name else ()
-        if inode in self._skipped:
-            return Listed(name, inode, 0, allocated=True, node=None, problems=(*problems, NEVER_ENDED))
-        try:
-            # The type in the directory is a hint; the inode's own decides.
-            node = self._node(self._filesystem.get_inode(inode))
-        except Exception as error:  # noqa: BLE001 - dissect's errors have no common root; this inode costs itself only
-            reason = f"the inode could not be read: {error or type(error).__name__}"[:300]
-            return Listed(name, inode, 0, allocated=True, node=None, problems=(*problems, reason))
-        return Listed(name, inode, 0, allocated=True, node=node, problems=problems)
+        # The type in the directory is a hint; the inode's own decides.
+        read = None if inode in self._skipped else lambda: self._node(self._filesystem.get_inode(inode))
+        return listed(name, inode, 0, read)
 
     def _node(self, inode: Any) -> Node:
         core = inode.inode
@@ -93,15 +72,10 @@ class LibraryXfsReader:
             changed=int(inode.ctime_ns),
             created=int(inode.crtime_ns) if int(core.di_version) >= 3 else None,
             links=int(core.di_nlink),
-            link_target=self._link_target(inode, size) if kind == "symlink" else None,
+            link_target=link_target(inode, size) if kind == "symlink" else None,
             extents=runs.extents,
             problems=runs.problems,
         )
-
-    def _link_target(self, inode: Any, size: int) -> bytes:
-        if size > LINK_TARGET_LIMIT:
-            raise ValueError(f"a symbolic link of {size} bytes")
-        return bytes(inode.link.encode("utf-8", "surrogateescape"))
 
     def _runs(self, inode: Any, size: int) -> Runs:
         if int(inode.inode.di_format) == 1:  # XFS_DINODE_FMT_LOCAL: the bytes lie in the inode

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _BLOCK_MAGICS = {b"XD2B", b"XDB3"}  # the one block of a small directory: its hash table lies at its end
-_DATA_MAGICS = {b"XD2D", b"XDD3"}
 _CHECKED_MAGICS = {b"XDB3", b"XDD3"}
 _HEADERS = {b"XD2B": 16, b"XD2D": 16, b"XDB3": 64, b"XDD3": 64}
 _FREE = b"\xff\xff"
