@@ -14,6 +14,9 @@ from volforensic.errors import HostError, VolforensicError
 from volforensic.evidence.source import Source
 from volforensic.record import SEVERITIES, Row, text, text_fields
 
+NOT_READ = "source not read"
+"""The act that says that a source could not be read, and why."""
+
 IDENTIFIED = "hash before"
 """The act in the custody log that says which source an item is."""
 

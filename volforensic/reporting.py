@@ -6,6 +6,7 @@ from pathlib import Path
 from volforensic.case.custody import CUSTODY_NAME, CustodyEntry, entries
 from volforensic.case.evidence_folder import EvidenceFolder
 from volforensic.case.folder import Case
+from volforensic.items import IDENTIFIED, NOT_READ
 from volforensic.record import Row
 from volforensic.report.html import render_html
 from volforensic.report.logins import FIELDS_USED
@@ -25,6 +26,7 @@ def write_report(case: Case) -> Row:
 
 def _facts(case: Case) -> CaseFacts:
     facts = case.facts
+    acts = list(_acts(case.path / CUSTODY_NAME, facts.case_id))
     return CaseFacts(
         case_id=facts.case_id,
         created=facts.created,
@@ -35,9 +37,22 @@ def _facts(case: Case) -> CaseFacts:
         custody=Custody(
             head=case.custody.head,
             entries=case.custody.count,
-            acts=list(_acts(case.path / CUSTODY_NAME, facts.case_id)),
+            acts=acts,
         ),
+        unread_sources=_unread_sources(acts),
     )
+
+
+def _unread_sources(acts: list[Act]) -> list[str]:
+    """Return the reasons of sources that could not be read, but for those that a later run did read."""
+    reasons: dict[str, str] = {}
+    for act in acts:
+        source = str(act.details.get("source", ""))
+        if act.act == NOT_READ:
+            reasons[source] = str(act.details.get("reason", source))
+        elif act.act == IDENTIFIED:
+            reasons.pop(source, None)
+    return list(reasons.values())
 
 
 def _acts(path: Path, case_id: str) -> Iterator[Act]:

@@ -224,7 +224,8 @@ class _Item:
                     ended.add(event.artifact)
                 elif isinstance(event, FileEnd):
                     self.voice.advance(0, text(event.path))
-        unread = [volume.index for volume in layout.volumes if volume.filesystem and not volume.is_readable]
+        lost = {problem.volume for problem in layout.problems if problem.lost}  # swap is not among them
+        unread = [volume.index for volume in layout.volumes if volume.index in lost and not volume.is_readable]
         for artifact in artifacts:
             self.coverage += [
                 Coverage(artifact=artifact.name, volume=number, status="unsupported") for number in unread

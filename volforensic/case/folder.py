@@ -110,11 +110,12 @@ class Case:
         """Open the case that the folder holds, or make one; a number that differs from the case's is refused."""
         if not (path / CASE_NAME).is_file():
             return cls.create(path, number=number, examiner=examiner, command_line=command_line, versions=versions)
-        case = cls.open(path, command_line=command_line, versions=versions, examiner=examiner)
-        if number and number != case.facts.number:
-            case.release()
-            raise UsageError(str(path), f"is case {case.facts.number!r}, not {number!r}", "Choose another folder")
-        return case
+        if number:  # looked at before the run is begun: a refusal leaves the case as it was
+            with naming_errors(path / CASE_NAME):
+                known = read_case_facts(path).number
+            if number != known:
+                raise UsageError(str(path), f"is case {known!r}, not {number!r}", "Choose another folder")
+        return cls.open(path, command_line=command_line, versions=versions, examiner=examiner)
 
     def __enter__(self) -> Self:
         """Return the case."""

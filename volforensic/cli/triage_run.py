@@ -26,7 +26,7 @@ from volforensic.errors import (
     VolforensicError,
 )
 from volforensic.inventory.rule_files import load_yara_rules
-from volforensic.items import Outcome
+from volforensic.items import NOT_READ, Outcome, source_fields
 from volforensic.record import SEVERITIES
 from volforensic.reporting import REPORT_PATH, write_report
 from volforensic.sandbox.confinement import probe
@@ -86,7 +86,10 @@ def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[
             except VolforensicError as error:
                 failures.append(error)
                 with suppress(HostError):  # a full disk: the error itself is told in any case
-                    case.log("source not read", {"reason": as_text(str(error)), "exit_status": error.exit_status})
+                    case.log(
+                        NOT_READ,
+                        {**source_fields(path), "reason": as_text(str(error)), "exit_status": error.exit_status},
+                    )
                 if len(request.sources) > 1:
                     terminal.error(str(error))
         if failures and len(request.sources) == 1:

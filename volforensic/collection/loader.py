@@ -49,7 +49,10 @@ def definition_files(directory: Path) -> list[Path]:
     """Return the definitions of a folder (``*.yaml``, not of folders in it) sorted by name."""
     if not directory.is_dir():
         raise DefinitionError(str(directory), "no such folder of artifact definitions", "Give a folder of *.yaml files")
-    return sorted(path for path in directory.glob("*.yaml") if path.is_file())
+    found = sorted(path for path in directory.glob("*.yaml") if path.is_file())
+    if not found and directory != BUILT_IN:
+        raise DefinitionError(str(directory), "holds no definition: no file in it ends in .yaml")
+    return found
 
 
 def read_definition(path: Path) -> Definition:

@@ -11,7 +11,7 @@ from volforensic.collection.namespace import HostPaths, Namespace
 from volforensic.collection.parsing import FileTask
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.store import Inventory
-from volforensic.record import Problem, Row, text_fields
+from volforensic.record import Problem, Row, text, text_fields
 
 
 class HostView(NamedTuple):
@@ -86,6 +86,9 @@ def match_source(  # noqa: PLR0913, PLR0917 - what is searched for, where, and w
             resolved = view.namespace.resolve(match.host_path)
             if resolved.is_loop:
                 yield _problem(artifact, entry, view, "the symbolic link leads round in a circle", lost=False)
+            elif resolved.entry is None and not (entry.link_target or b"").startswith(b"/dev/"):
+                target = text(entry.link_target or b"")
+                yield _problem(artifact, entry, view, f"it is a link to {target}, which is not in this evidence")
             kind = resolved.entry.type if resolved.entry is not None else kind
             if resolved.entry is not None and kind == "file":
                 entry = resolved.entry

@@ -24,7 +24,8 @@ MOST_DAMAGE = 1000
 NEVER_ENDED = "reading this inode did not end"
 SLASH_IN_NAME = "a name with a slash"
 REACHED_BEFORE = "this directory was reached by another path already"
-HARMLESS = (SLASH_IN_NAME, REACHED_BEFORE)
+TIME_OUT_OF_RANGE = "a time of it is farther from 1970 than 292 years: it is left out"
+HARMLESS = (SLASH_IN_NAME, REACHED_BEFORE, TIME_OUT_OF_RANGE)
 """Problems of an entry that cost nothing: everything was read."""
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 import msgspec
 
 from volforensic.evidence.filesystems import open_filesystem, open_with_library
-from volforensic.evidence.node import REACHED_BEFORE, Listed, Node, Reader
+from volforensic.evidence.node import REACHED_BEFORE, TIME_OUT_OF_RANGE, Listed, Node, Reader
 from volforensic.evidence.reader import Window
 from volforensic.inventory.entry import FileEntry
 from volforensic.record import Problem, text_fields
@@ -19,6 +19,7 @@ MOST_ENTRIES = 50_000_000
 _MOST_UNREACHED = 1000
 _EXTENT_WEIGHT = 28  # an extent in a message, bytes at most
 _HEAVIEST_BATCH = 4 << 20
+_FARTHEST_TIME = (1 << 63) - 1  # nanoseconds: the year 2262; btrfs keeps any 64-bit second that a user sets
 
 
 class WalkArguments(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +135,10 @@ def _descend(listed: Listed, path: bytes, visited: set[tuple[int, int]], waiting
 
 def _entry(volume: int, path: bytes, listed: Listed, problem: str = "") -> FileEntry:
     node = listed.node or Node(inode=listed.inode, type="unknown", extents=())
+    problems = listed.problems + node.problems + ((problem,) if problem else ())
+    times = (node.modified, node.accessed, node.changed, node.created)
+    if any(time is not None and abs(time) > _FARTHEST_TIME for time in times):
+        problems = (*problems, TIME_OUT_OF_RANGE)
     return FileEntry(
         volume,
         path,
@@ -146,15 +151,19 @@ def _entry(volume: int, path: bytes, listed: Listed, problem: str = "") -> FileE
         node.uid,
         node.gid,
         node.size,
-        node.modified,
-        node.accessed,
-        node.changed,
-        node.created,
+        _kept(node.modified),
+        _kept(node.accessed),
+        _kept(node.changed),
+        _kept(node.created),
         node.links,
         node.link_target,
         node.extents,
-        listed.problems + node.problems + ((problem,) if problem else ()),
+        problems,
     )
+
+
+def _kept(time: int | None) -> int | None:
+    return None if time is None or abs(time) > _FARTHEST_TIME else time
 
 
 def _problem(given: WalkArguments, path: bytes, inode: int, reason: str) -> Problem:

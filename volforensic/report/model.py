@@ -41,7 +41,10 @@ class Custody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaseFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the case says of itself. ``versions`` names what read the evidence; times are ISO 8601 UTC."""
+    """What the case says of itself. ``versions`` names what read the evidence; times are ISO 8601 UTC.
+
+    ``unread_sources`` are sources that a run was given and could not read, each with the reason.
+    """
 
     case_id: str
     created: str
@@ -51,6 +54,7 @@ class CaseFacts(msgspec.Struct, frozen=True, kw_only=True):
     tool: str = "volforensic"
     versions: dict[str, str] = {}
     command_lines: list[str] = []
+    unread_sources: list[str] = []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +81,11 @@ def build_report(case_facts: CaseFacts, evidence: Sequence[EvidenceView]) -> Row
     built = [_evidence(view) for view in evidence]
     counts = {severity: sum(findings.counts[severity] for _, findings, _ in built) for severity in SEVERITIES}
     worst = min(built, key=_worst, default=None)
-    whole = together([was_read for _, _, was_read in built])
+    whole = together([was_read for _, _, was_read in built], unread_sources=len(case_facts.unread_sources))
     return {
         "schema_version": SCHEMA_VERSION,
         "case": _case(case_facts),
+        "unread_sources": bounded(case_facts.unread_sources),
         "verdict": judge(counts, worst[1].top_statement if worst else "", whole),
         "evidence": [section for section, _, _ in built],
         "custody": _custody(case_facts.custody),

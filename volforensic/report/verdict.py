@@ -30,11 +30,12 @@ class Reading(NamedTuple):
     places: int
     declared_complete: bool
     unchanged: bool | None
+    unread_sources: int = 0
 
     @property
     def whole(self) -> bool:
         """Whether everything that was looked for was read."""
-        lost = self.unread or self.partial or self.places
+        lost = self.unread or self.partial or self.places or self.unread_sources
         return self.looked_for > 0 and self.declared_complete and not lost
 
     @property
@@ -43,10 +44,13 @@ class Reading(NamedTuple):
         return self.whole and self.unchanged is not False
 
 
-def together(readings: list[Reading]) -> Reading:
-    """Return the reading of several evidence items as one; without any, nothing was looked for."""
+def together(readings: list[Reading], unread_sources: int = 0) -> Reading:
+    """Return the reading of several evidence items as one; without any, nothing was looked for.
+
+    ``unread_sources`` is the number of sources that could not be read and so are no items.
+    """
     if not readings:
-        return Reading(0, 0, 0, 0, 0, declared_complete=False, unchanged=None)
+        return Reading(0, 0, 0, 0, 0, declared_complete=False, unchanged=None, unread_sources=unread_sources)
     unchanged = [reading.unchanged for reading in readings]
     return Reading(
         sum(reading.looked_for for reading in readings),
@@ -57,6 +61,7 @@ def together(readings: list[Reading]) -> Reading:
         # an item for which nothing was looked for must not hide behind the others
         declared_complete=all(reading.declared_complete and reading.looked_for for reading in readings),
         unchanged=False if False in unchanged else None if None in unchanged else True,
+        unread_sources=unread_sources,
     )
 
 
@@ -120,6 +125,8 @@ def _lost(reading: Reading) -> str:
         parts.append(f"{_counted(reading.partial, 'artifact')} {were} read only in part")
     if reading.places:
         parts.append(f"{_counted(reading.places, 'place')} of the evidence could not be read")
+    if reading.unread_sources:
+        parts.append(f"{_counted(reading.unread_sources, 'whole source')} could not be read")
     if not parts:
         return "reading was not complete"
     return "reading was partial: " + _series(parts)

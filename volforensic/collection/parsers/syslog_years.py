@@ -30,6 +30,7 @@ _STAMP_DAY = re.compile(
     re.ASCII,
 )
 _DATE_IN_NAME = re.compile(rb"-(\d{4})-?(\d\d)-?(\d\d)(?![0-9]{3})")
+_BY_MODIFICATION = "year from the file's modification time"
 
 
 class YearSpan(NamedTuple):
@@ -64,16 +65,16 @@ def year_spans(content: Content) -> list[YearSpan]:
             changes.append((position, relative))
     if not changes:
         return []
-    latest = _latest_year(content.source)
     basis = "year of the file's dated lines"
     if base is None:
         base, basis = _base_year(content.source, last, changes[-1][1], leap_days)
+    # Only a year that comes from the modification time is held to it: that is forged more easily than a name.
+    latest = _latest_year(content.source) if basis == _BY_MODIFICATION else _LATEST_YEAR
     return [YearSpan(position, _possible(base, relative, latest), basis) for position, relative in changes]
 
 
 def _days(content: Content) -> Iterator[tuple[int, int | None, int, int]]:
     """Yield (byte offset, year or None, month, day) wherever the beginning of a line differs from the line above."""
-    latest_year = _latest_year(content.source)
     beginning = ""
     for block in content.blocks():
         position = block.position
@@ -81,12 +82,12 @@ def _days(content: Content) -> Iterator[tuple[int, int | None, int, int]]:
             if line[:10] != beginning:
                 beginning = line[:10]
                 found = _STAMP_DAY.match(line)
-                if found and (parts := _date_parts(found, latest_year)):
+                if found and (parts := _date_parts(found)):
                     yield position, *parts
             position += len(line) + 1
 
 
-def _date_parts(found: re.Match[str], latest_year: int) -> tuple[int | None, int, int] | None:
+def _date_parts(found: re.Match[str]) -> tuple[int | None, int, int] | None:
     iso_year, iso_month, iso_day, month_name, day, year, year_after = found.groups()
     if iso_year:
         parts = (int(iso_year), int(iso_month), int(iso_day))
@@ -97,7 +98,7 @@ def _date_parts(found: re.Match[str], latest_year: int) -> tuple[int | None, int
         return None
     if not (iso_year or year):
         return None, parts[1], parts[2]
-    return parts if _EARLIEST_YEAR <= parts[0] <= latest_year else None
+    return parts if _in_range(parts[0]) else None
 
 
 def _new_years(before: int, number: int) -> int:
@@ -126,7 +127,7 @@ def _bounds(source: SourceFile) -> Iterator[tuple[date, str]]:
     if named and _in_range(named.year):
         yield named + timedelta(days=1), "year from the date in the file's name"
     if modified := _modified(source):
-        yield modified.date() + timedelta(days=1), "year from the file's modification time"
+        yield modified.date() + timedelta(days=1), _BY_MODIFICATION
 
 
 def _modified(source: SourceFile) -> datetime | None:
