@@ -406,3 +406,12 @@ def test_any_bytes_give_rows_and_no_exception(parts: list[bytes]) -> None:
     seen = b"".join(original_bytes(row, "raw") for row in found)
     assert seen == data.replace(b"\n", b"").replace(b"\r", b"") or b"\r" in data
     assert all(row.get("unparsed") or row["event"] for row in found)
+
+
+def test_the_hour_that_comes_twice_is_marked() -> None:
+    zone = time_zone_file("America/New_York")
+    source = SourceFile(path=b"/var/log/auth.log", modified=1_762_300_000 * 10**9, time_zone=zone)
+    line = b"Nov  2 %b:30:00 h sshd[1]: Server listening on :: port 22.\n"
+    first, second = entries(Content.of(line % b"01" + line % b"03", source))
+    assert "this hour came twice" in first["time_basis"]
+    assert "twice" not in second["time_basis"]

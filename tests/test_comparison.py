@@ -23,13 +23,19 @@ def test_the_libraries_read_the_same_on_the_stories(name: str, tmp_path: Path) -
     assert problems_of(build.cached(name), tmp_path / "case") == []
 
 
-def test_a_name_that_a_library_cuts_is_told_by_both_answers(tmp_path: Path) -> None:
-    disk, tree = tmp_path / "disk.raw", tmp_path / "tree"
-    (tree / "etc").mkdir(parents=True)
-    (tree / "etc" / "hidden-name").write_text("bytes")
+def make_disk(folder: Path, files: dict[str, str]) -> Path:
+    disk, tree = folder / "disk.raw", folder / "tree"
+    for name, content in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(content)
     disk.touch()
     make = ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^metadata_csum", "-d", str(tree), str(disk), "4M"]
     subprocess.run(make, check=True, capture_output=True)
+    return disk
+
+
+def test_a_name_that_a_library_cuts_is_told_by_both_answers(tmp_path: Path) -> None:
+    disk = make_disk(tmp_path, {"etc/hidden-name": "bytes"})
     data = disk.read_bytes()
     assert data.count(b"hidden-name") == 1
     disk.write_bytes(data.replace(b"hidden-name", b"hid\0en-name"))

@@ -91,6 +91,27 @@ def test_guessing_and_then_a_login_is_critical() -> None:
     assert found.details["failures"] == 20
 
 
+def test_later_logins_are_told_with_their_own_user_and_method() -> None:
+    host = Host()
+    host.failures(BURST_GUESSES)
+    host.ssh("accepted", 2 * HOUR, method="password")
+    host.ssh("accepted", 3 * HOUR, user="deploy", method="publickey")
+    statement = host.found()["brute-force-succeeded"].statement
+    assert (
+        "and root was let in from there by password at 2024-05-01 02:00:00 UTC; 2 logins from there in all,"
+        in statement
+    )
+    assert statement.endswith("the last of deploy by publickey at 2024-05-01 03:00:00 UTC")
+
+
+def test_a_rule_without_metadata_does_not_make_persistence_critical() -> None:
+    host = Host()
+    host.add("cron", command="/opt/tool", source="/etc/crontab", user="root")
+    host.file("/opt/tool", yara=["of_the_examiner"])
+    assert host.found()["of_the_examiner"].severity == "medium"
+    assert host.found()["persistence-runs-flagged-file"].severity == "high"
+
+
 def test_the_order_of_the_log_does_not_matter() -> None:
     host = Host()
     host.ssh("accepted", 2 * HOUR)
@@ -413,7 +434,7 @@ def test_a_preloaded_library_that_is_flagged_is_critical() -> None:
     host.add("ld_preload", library="/usr/lib/evil.so", source="/etc/ld.so.preload")
     host.file("/usr/lib/evil.so", yara=["xmrig_elf"])
     found = host.found()["persistence-runs-flagged-file"]
-    assert found.statement.startswith("The library that every program loads first in /etc/ld.so.preload leads to")
+    assert found.statement.startswith("The library that every program would load first in /etc/ld.so.preload leads to")
 
 
 def test_a_key_that_was_let_in_and_is_gone_is_low() -> None:

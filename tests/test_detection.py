@@ -150,12 +150,15 @@ def test_yara_matches_of_a_file_are_one_finding_of_the_gravest_rule() -> None:
         f" SHA-256 {'ab' * 32}, owner uid 1000, modified 2024-05-02T00:00:00.000000000Z,"
         " changed 2024-05-01T00:00:00.000000000Z"
     )
-    assert found.first_seen == "2024-05-01T00:00:00.000000000Z"
+    assert (found.first_seen, found.last_seen) == (None, None)
+    assert found.details["mtime"] == "2024-05-02T00:00:00.000000000Z"
     assert found.details["sources"]["xmrig_elf"] == {"author": "A"}
 
 
-def test_a_yara_rule_without_metadata_is_high() -> None:
-    assert verdicts("/opt/x", yara=["unknown"]) == [("unknown", "high")]
+def test_a_yara_rule_without_metadata_is_medium() -> None:
+    [found] = judged(file("/opt/x", yara=["unknown"]))
+    assert (found.rule, found.severity) == ("unknown", "medium")
+    assert found.statement.startswith("The file /opt/x: matches the YARA rule unknown; 5 bytes")
     assert verdicts("/opt/x", yara=["packed"], mime=None) == [("packed", "low")]
 
 
@@ -194,6 +197,80 @@ def test_a_yara_rule_without_metadata_is_high() -> None:
 )  # fmt: skip
 def test_a_program_is_judged_by_its_place(path: str, facts: Row, expected: list[tuple[str, str]]) -> None:
     assert verdicts(path, **facts) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kworker",
+        "kworker/0:1",
+        "kworker/u8:1",
+        "kworker/0:1H",
+        "kswapd0",
+        "kswapd1",
+        "ksoftirqd/0",
+        "kthreadd",
+        "[kworker]",
+        "[kworker/u4:2-events]",
+        "[kthreadd]",
+        "[scsi_eh_0]",
+        "kauditd",
+        "migration/3",
+    ],
+)
+def test_a_name_that_kernel_threads_have(name: str) -> None:
+    assert places.kernel_thread_name(name) == "has"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kworker_u8",
+        "kworker0",
+        "kworker-0:1",
+        "kdevtmpfsi",
+        "kworkerds",
+        ".kworker",
+        ".kswapd0",
+        "kthreaddk",
+        "kerberods",
+        "kswapd0s",
+    ],
+)
+def test_a_name_that_imitates_those_of_kernel_threads(name: str) -> None:
+    assert places.kernel_thread_name(name) == "imitates"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kblockd-exporter.sh",
+        "kswapd_monitor",
+        "kauditd-report.py",
+        "kworker-exporter",
+        "kworker.service",
+        "kswapd0.sh",
+        "ksoftirqd.stp",
+        "khugepaged-defrag.sh",
+        "kthreadd_check",
+        "[",
+        ".bashrc",
+        "kdevtmpfs.conf",
+        "kcompactd-tune",
+        "kworkers.py",
+        "kauditd.rules",
+        "[a",
+        "b]",
+    ],
+)
+def test_a_name_that_only_begins_like_a_kernel_thread(name: str) -> None:
+    assert places.kernel_thread_name(name) == ""
+
+
+def test_words_about_names_of_kernel_threads() -> None:
+    [real], [imitation] = judged(file("/usr/sbin/kswapd0")), judged(file("/usr/sbin/kdevtmpfsi"))
+    assert "an executable has the name of a kernel thread (kswapd0)" in real.statement
+    assert "an executable imitates the name of a kernel thread (kdevtmpfsi)" in imitation.statement
 
 
 def unpacked(root: str) -> list[Row]:
@@ -332,5 +409,5 @@ def test_no_record_stops_a_rule(row: Row) -> None:
 def test_no_path_stops_the_places(path: str) -> None:
     inner, _ = places.inside_container(path)
     assert places.hidden_part(inner) is None or "." in inner
-    places.is_kernel_thread_name(path)
+    assert places.kernel_thread_name(path) in {"has", "imitates", ""}
     judged(file(path))

@@ -12,6 +12,7 @@ _MOST_REASONS = 20
 class _Count:
     def __init__(self) -> None:
         self.files = self.records = self.unparsed = self.lost = 0
+        self.is_unsupported = False
         self.reasons: dict[str, None] = {}
 
 
@@ -42,6 +43,15 @@ class CoverageCounts:
         if len(count.reasons) < _MOST_REASONS:
             count.reasons[reason] = None
 
+    def files_on(self, artifact: str, volumes: Iterable[int]) -> int:
+        """Return how many files of the artifact were found on these volumes."""
+        return sum(self._counts[artifact, volume].files for volume in volumes)
+
+    def unsupported(self, artifact: str, volume: int, reason: str) -> None:
+        """Note that what the artifact leaves is there in a form that is not read, and in no other."""
+        self._counts[artifact, volume].is_unsupported = True
+        self._counts[artifact, volume].reasons[reason] = None
+
     def coverage(self, artifact: str, volumes: Iterable[int]) -> Iterator[Coverage]:
         """Yield the artifact's coverage on each volume."""
         for volume in volumes:
@@ -59,6 +69,8 @@ class CoverageCounts:
             )
 
     def _status(self, count: _Count, volume: int) -> CoverageStatus:
+        if count.is_unsupported:
+            return "unsupported"
         if count.lost:
             return "partial" if count.records else "unreadable"
         if volume in self._doubtful:

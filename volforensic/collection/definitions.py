@@ -55,12 +55,17 @@ class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One artifact definition."""
+    """One artifact definition.
+
+    ``unread`` are globs of files that hold the same traces in a form that is not read: where they are all that a host
+    has, the artifact is unsupported there and not absent.
+    """
 
     name: str
     doc: str
     fields: dict[str, FieldType]
     sources: list[ArtifactSource]
+    unread: list[str] = []
     references: list[str] = []
     detect: list[Rule] = []
     examples: list[Example] = []

@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from volforensic.collection.coverage import CoverageCounts
 from volforensic.collection.definitions import Artifact, ArtifactSource
-from volforensic.collection.globbing import Allowance
+from volforensic.collection.globbing import Allowance, expand
 from volforensic.collection.matching import HostView, Matched, match_source
 from volforensic.record import Problem
 
@@ -83,3 +84,23 @@ class Search:
     @staticmethod
     def _patterns(source: ArtifactSource, host: int, followed: Followed) -> list[str]:
         return source.paths or followed.patterns(source.follow or "", host)
+
+
+def unread_forms(artifact: Artifact, views: Sequence[HostView], counts: CoverageCounts) -> Iterator[Problem]:
+    """Yield a problem for each host that has the artifact's traces in a form that is not read.
+
+    Where that is all the host has of them, something is lost and the artifact is unsupported there.
+    """
+    for view in views if artifact.unread else ():
+        if view.is_below_mounts:
+            continue
+        found = sum(1 for pattern in artifact.unread for match in expand(view.namespace, pattern))
+        if not found:
+            continue
+        root = view.host.root.volume
+        is_all = not counts.files_on(artifact.name, {tree.volume for tree in view.host.trees})
+        reason = f"{found} files that match {', '.join(artifact.unread)} are not read by this version"
+        if is_all:
+            reason += ", and there is no other trace of this artifact"
+            counts.unsupported(artifact.name, root, reason)
+        yield Problem(stage="collection", reason=reason, lost=is_all, artifact=artifact.name, volume=root)

@@ -16,7 +16,7 @@ from volforensic.collection.matching import Matched, OddFile, Parse, host_views
 from volforensic.collection.namespace import HostPaths
 from volforensic.collection.parsing import LARGEST_HOLE, Parsed, ParsingArguments, ParsingMessage, Rows, Stored
 from volforensic.collection.records import Batch, Records, encoded_rows
-from volforensic.collection.search import Followed, Search
+from volforensic.collection.search import Followed, Search, unread_forms
 from volforensic.evidence.layout import VolumeFacts
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import Loss
@@ -99,6 +99,7 @@ def collect(
         for problem in (*followed.problems(artifact), *search.problems()):
             counts.lost(artifact.name, problem.volume or 0, problem.reason)
             yield problem
+        yield from unread_forms(artifact, views, counts)
         yield from counts.coverage(artifact.name, list(evidence.volumes))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from volforensic.detection.brute_force import Verdict
-from volforensic.detection.logins import History, Tally
+from volforensic.detection.logins import History, Login, Tally
 from volforensic.detection.rules import CITES_LIMIT, EVIDENCE_LIMIT
 from volforensic.detection.times import shown_time
 from volforensic.record import Finding, Problem, Severity, finding_id
@@ -51,12 +51,17 @@ def _login_finding(verdict: Verdict, rule: str, severity: Severity, words: str) 
     history, logins = verdict.history, verdict.logins
     first, last = history.first, history.last
     login = logins[0]
-    more = f"; {len(logins)} such logins until {shown_time(logins[-1].timestamp)}" if len(logins) > 1 else ""
-    method = f" by {login.method}" if login.method else ""
+    latest = logins[-1]
+    more = (
+        f"; {len(logins)} logins from there in all, the last of {latest.user}{_method(latest)} at"
+        f" {shown_time(latest.timestamp)}"
+        if len(logins) > 1
+        else ""
+    )
     statement = (
         f"{words}: {verdict.address} failed {_times(history.guesses)} for {_users(history)} between"
         f" {shown_time(first[2] if first else None)} and {shown_time(last[2] if last else None)},"
-        f" and {login.user} was let in from there{method} at {shown_time(login.timestamp)}{more}"
+        f" and {login.user} was let in from there{_method(login)} at {shown_time(login.timestamp)}{more}"
     )
     cites = [login.record_id for login in logins][: CITES_LIMIT - 2] + [moment[1] for moment in (first, last) if moment]
     return Finding(
@@ -78,6 +83,10 @@ def _login_finding(verdict: Verdict, rule: str, severity: Severity, words: str) 
             "cites_total": len(logins) + 2,
         },
     )
+
+
+def _method(login: Login) -> str:
+    return f" by {login.method}" if login.method else ""
 
 
 def _tried_finding(tried: list[Verdict]) -> Finding:

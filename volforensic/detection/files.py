@@ -23,6 +23,8 @@ _SCRIPT_TYPES = (
     "text/x-php",
 )
 _EXECUTABLE_BITS = 0o111
+DEFAULT_SEVERITY: Severity = "medium"
+"""Of a YARA rule that does not say: what it finds is worth a look, and nothing more is known."""
 _TIMES = (("mtime", "modified"), ("ctime", "changed"), ("crtime", "created"))
 
 YaraRules = Mapping[str, Mapping[str, Any]]
@@ -89,10 +91,11 @@ def _yara_judgement(row: Row, yara_rules: YaraRules, order: Mapping[str, int]) -
     severities = {name: _severity(yara_rules.get(name, {})) for name in names}
     names.sort(key=lambda name: (SEVERITIES.index(severities[name]), order.get(name, len(order)), name))
     metas = [yara_rules.get(name, {}) for name in names]
-    description = str(metas[0].get("description") or metas[0].get("statement") or "matches a rule for malware").rstrip(
-        "."
-    )
+    description = str(metas[0].get("description") or metas[0].get("statement") or "").rstrip(".")
     others = f"; also {', '.join(names[1:])}" if len(names) > 1 else ""
+    words = (
+        f"{description} (YARA rule {names[0]}{others})" if description else f"matches the YARA rule {names[0]}{others}"
+    )
     attack = sorted({technique for meta in metas for technique in _techniques(meta)})
     sources = {
         name: {key: str(meta[key]) for key in ("author", "reference", "license") if meta.get(key)}
@@ -101,7 +104,7 @@ def _yara_judgement(row: Row, yara_rules: YaraRules, order: Mapping[str, int]) -
     return Judgement(
         rule=names[0],
         severity=severities[names[0]],
-        words=f"{description} (YARA rule {names[0]}{others})",
+        words=words,
         attack=attack,
         details={"yara": names, "sources": sources},
         evidence=_matched_strings(row),
@@ -121,7 +124,7 @@ def _matched_strings(row: Row) -> list[str]:
 
 def _severity(meta: Mapping[str, Any]) -> Severity:
     given = meta.get("severity")
-    return given if given in SEVERITIES else "high"
+    return given if given in SEVERITIES else DEFAULT_SEVERITY
 
 
 def _techniques(meta: Mapping[str, Any]) -> list[str]:
@@ -150,8 +153,9 @@ def _program_kind(row: Row) -> str:
 def _place_judgements(path: str, kind: str) -> Iterator[Judgement]:
     inner, contained = places.inside_container(path)
     name = inner.rsplit("/", 1)[-1]
-    if kind != "library" and places.is_kernel_thread_name(name):
-        words = f"{_article(kind)} has the name of a kernel thread ({name}), which is never a file"
+    likeness = places.kernel_thread_name(name) if kind != "library" else ""
+    if likeness:
+        words = f"{_article(kind)} {likeness} the name of a kernel thread ({name}), which is never a file"
         yield _place("name-of-kernel-thread", "high", words, ["T1036.005"])
     directory = places.temporary_directory(inner)
     if directory is not None:
@@ -188,6 +192,7 @@ def _place(rule: str, severity: Severity, words: str, attack: list[str]) -> Judg
 
 
 def _finding(row: Row, judgement: Judgement) -> Finding:
+    """Return the finding; without ``first_seen``, for anyone may set a file's time of modification (utimensat(2))."""
     path = str(row["path"])
     deleted = "" if row.get("allocated", True) else "deleted "
     statement = f"The {deleted}file {cut(path)}: {judgement.words}; {_facts(row)}"
@@ -202,11 +207,10 @@ def _finding(row: Row, judgement: Judgement) -> Finding:
         path=path,
         path_bytes=row.get("path_bytes"),
         volume=integer(row.get("volume")),
-        first_seen=_earliest(row),
-        last_seen=None,
         details={
             **judgement.details,
             **{key: row.get(key) for key in ("sha256", "size", "uid", "mode", "mime", "inode")},
+            **{key: row[key] for key, _ in _TIMES if row.get(key)},
         },
     )
 
@@ -216,8 +220,3 @@ def _facts(row: Row) -> str:
     facts = [f"{row.get('size', '-')} bytes", f"SHA-256 {row.get('sha256') or '-'}", f"owner uid {row.get('uid', '-')}"]
     facts += [f"{word} {row[key]}" for key, word in _TIMES if row.get(key)]
     return ", ".join(facts)
-
-
-def _earliest(row: Row) -> str | None:
-    times = [row[key] for key, _ in _TIMES if isinstance(row.get(key), str)]
-    return min(times, default=None)

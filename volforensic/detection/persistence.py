@@ -21,7 +21,7 @@ class Mechanism(NamedTuple):
 MECHANISMS: Mapping[str, Mechanism] = {
     "cron": Mechanism(("command", "script"), "A cron job of user {user}", "T1053.003"),
     "at": Mechanism(("command",), "An at job of user {user}", "T1053.002"),
-    "ld_preload": Mechanism(("library",), "The library that every program loads first", "T1574.006"),
+    "ld_preload": Mechanism(("library",), "The library that every program would load first", "T1574.006"),
 }
 """The artifacts whose records start or load a file."""
 
@@ -104,8 +104,8 @@ def missing_libraries(libraries: Iterable[Library], present: set[str], graph: Fi
         if graph.resolve(library.path) in present:
             continue
         statement = (
-            f"{library.source} makes every program load {cut(library.path)} first, and that file is not there:"
-            " removed since, or hidden"
+            f"{library.source} names {cut(library.path)}, which every program would load first, and that file is not"
+            " there: removed since, or hidden"
         )
         yield Finding(
             finding_id=finding_id("preloaded-library-missing", [library.record_id, library.path]),

@@ -79,10 +79,20 @@ _HOMES = re.compile(
 """Where accounts and deployed applications keep dot directories of their own; services have a home in /var/lib."""
 
 _KERNEL_THREAD = re.compile(
-    r"\.?(?:\[[a-z][a-z0-9_:/-]{2,30}\]"
-    r"|\[?(?:kworker|ksoftirqd|ksoftriqd|kthreadd|kswapd|kdevtmpfs|khugepaged|khungtaskd|kintegrityd|kblockd|kauditd"
-    r"|kcompactd|kthrotld|kerberods|kdevchecker|kdmflush|kdmtmpflush)[a-z0-9_:./-]{0,16}\]?)"
+    r"\[[a-z][a-z0-9_]{1,24}(?:[/:-][A-Za-z0-9_:/+-]{1,24})?\]"
+    r"|kworker(?:/u?[0-9]{1,4}:[0-9]{1,4}H?(?:[+-][a-z0-9_-]{1,32})?)?"
+    r"|(?:ksoftirqd|migration|cpuhp|idle_inject)/[0-9]{1,4}|(?:kswapd|kcompactd)[0-9]{1,4}"
+    r"|ksoftirqd|kswapd|kcompactd|kthreadd|kdevtmpfs|khugepaged|khungtaskd|kintegrityd|kblockd|kauditd|kthrotld"
 )
+"""Names as ps(1) shows them: kthreads have no command line, so it puts brackets around what it knows."""
+_KERNEL_THREAD_IMITATION = re.compile(
+    r"\.(?:kworker|ksoftirqd|kswapd|kthreadd|kdevtmpfs|khugepaged|kauditd|kblockd|kintegrityd)[0-9]{0,4}"
+    r"|kworker[-_:.]?u?[0-9]{1,4}(?:[-_:.][0-9]{1,4}H?)?|ksoftirqd[-_:.]?[0-9]{1,4}"
+    r"|(?:kthreadd|kblockd|kauditd|kintegrityd|khugepaged|khungtaskd|kdevtmpfs|kthrotld)[-_:.]?[0-9]{1,4}"
+    r"|kworkerds?|kthreaddk|kthreadds?|kthreaddi|kdevtmpfsi|kswapd[0-9]?s|kerberods|ksoftriqd[s0-9]{0,2}|kdevchecker"
+    r"|kdmflush|kdmtmpflush(?:i|d)?|khugepageds|kauditds|kinsmod"
+)
+"""What malware called itself to pass for one: kinsing's kdevtmpfsi, the kworkerds and kerberods of Rocke, and kin."""
 
 
 def inside_container(path: str) -> tuple[str, bool]:
@@ -135,6 +145,8 @@ def hidden_part(path: str) -> str | None:
     return name if name.startswith(".") and not hidden and not at_home else None
 
 
-def is_kernel_thread_name(name: str) -> bool:
-    """Say whether a file has a name that only kernel threads have, or nearly that."""
-    return _KERNEL_THREAD.fullmatch(name) is not None
+def kernel_thread_name(name: str) -> str:
+    """Return "has" where a name is that of a kernel thread, "imitates" where it is nearly one, else nothing."""
+    if _KERNEL_THREAD.fullmatch(name):
+        return "has"
+    return "imitates" if _KERNEL_THREAD_IMITATION.fullmatch(name) else ""

@@ -91,8 +91,10 @@ def _tree_finding(tree: str, rows: Iterable[Row]) -> Finding:
         evidence=[cut(path) for path in paths[:EVIDENCE_LIMIT]],
         path=tree.rstrip("/"),
         volume=integer(volume),
-        first_seen=min(times, default=None),
-        last_seen=max(times, default=None),
         count=len(rows),
-        details={"cites_total": len(rows)},
+        details={
+            "cites_total": len(rows),
+            "mtime_first": min(times, default=None),
+            "mtime_last": max(times, default=None),
+        },
     )

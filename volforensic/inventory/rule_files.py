@@ -8,7 +8,7 @@ import msgspec
 
 from volforensic.errors import DefinitionError
 from volforensic.inventory.scanner import compile_rules, rule_metadata
-from volforensic.record import Row
+from volforensic.record import SEVERITIES, Row
 
 BUILT_IN = Path(__file__).parent.parent / "artifacts" / "yara"
 _SUFFIXES = (".yar", ".yara")
@@ -27,7 +27,8 @@ def load_yara_rules(paths: Sequence[Path] = ()) -> YaraRules:
     """Return our own rules and those of the examiner's files and folders.
 
     Raises:
-        DefinitionError: A path cannot be read, or one of the examiner's files holds a rule that is wrong.
+        DefinitionError: A path cannot be read, or one of the examiner's files holds a rule that is wrong or has a
+            severity that does not exist.
     """
     sources: dict[str, bytes] = {}
     for path in (BUILT_IN, *paths):
@@ -36,11 +37,21 @@ def load_yara_rules(paths: Sequence[Path] = ()) -> YaraRules:
     rules, faults = compile_rules(sources)
     if faults:
         raise faults[0]
+    for name, source in sources.items():
+        _check_severities(name, source)
     return YaraRules(
         compiled=rules.serialize(),
         metadata=rule_metadata(sources),
         files={name: hashlib.sha256(source).hexdigest() for name, source in sources.items()},
     )
+
+
+def _check_severities(name: str, source: bytes) -> None:
+    """Raise where a rule of the file ``name`` has a severity that is none: taken for another, it would be lost."""
+    for rule, meta in rule_metadata({name: source}).items():
+        if "severity" in meta and meta["severity"] not in SEVERITIES:
+            wrong = f"rule {rule}: severity {meta['severity']!r} is none of {', '.join(SEVERITIES)}"
+            raise DefinitionError(name, wrong, "Mend the rule's metadata, or leave severity out for medium")
 
 
 def _files(path: Path) -> list[Path]:

@@ -17,6 +17,8 @@ _MICROSECONDS_OF = {
 """``MM:SS`` within its hour; a second 60 is a leap second and falls on the next minute."""
 _HOURS_REMEMBERED = 50_000
 
+CLOCKS_CHANGED = "clocks changed: this hour came twice or not at all, and is taken as the first"
+
 
 class Clock:
     """Turns stamps into microseconds since 1970 UTC; remembers the hours it has met."""
@@ -29,6 +31,7 @@ class Clock:
         self._span = YearSpan(0, None, "no year")
         self._basis = self._zone_basis
         self._without_year: dict[str, int | None] = {}
+        self._doubtful: set[int | None] = set()
         self._with_zone: dict[tuple[str, str], int | None] = {}
 
     def hour_without_year(self, position: int, hour: str) -> tuple[int | None, str]:
@@ -39,10 +42,10 @@ class Clock:
             day = hour[4:6].replace(" ", "0")
             if len(self._without_year) > _HOURS_REMEMBERED:
                 self._without_year.clear()
-            self._without_year[hour] = _start_of_hour(
-                self._span.year, MONTHS.get(hour[:3], 0), day, hour[7:9], self._zone
-            )
+            self._without_year[hour] = self._start_of_hour(self._span.year, MONTHS.get(hour[:3], 0), day, hour[7:9])
         start = self._without_year[hour]
+        if start in self._doubtful:
+            return start, f"{self._basis}; {CLOCKS_CHANGED}"
         known = start is not None or self._span.year is None
         return start, self._basis if known else IMPOSSIBLE
 
@@ -63,8 +66,8 @@ class Clock:
         if zone:
             start, basis = self.hour_with_zone(f"{day}T{hour}", zone), OWN_YEAR_AND_ZONE
         else:
-            start = _start_of_hour(int(day[:4]), int(day[5:7]), day[8:], hour, self._zone)
-            basis = f"year stands in the line; {self._zone_basis}"
+            start = self._start_of_hour(int(day[:4]), int(day[5:7]), day[8:], hour)
+            basis = self._with_own_year(start)
         timestamp = within_hour(start, minute_and_second, fraction)
         return timestamp, False, basis if timestamp is not None else IMPOSSIBLE
 
@@ -73,12 +76,25 @@ class Clock:
         month, day, year, hour, minute_and_second, fraction, year_after = stamp.groups()
         year = year or year_after
         if year:
-            start = _start_of_hour(int(year), MONTHS.get(month, 0), day, hour, self._zone)
-            basis = f"year stands in the line; {self._zone_basis}" if start is not None else IMPOSSIBLE
+            start = self._start_of_hour(int(year), MONTHS.get(month, 0), day, hour)
+            basis = self._with_own_year(start) if start is not None else IMPOSSIBLE
         else:
             start, basis = self.hour_without_year(position, f"{month} {day:>2} {hour}")
         timestamp = within_hour(start, minute_and_second, fraction)
         return timestamp, not year, basis if timestamp is not None or start is None else IMPOSSIBLE
+
+    def _with_own_year(self, start: int | None) -> str:
+        changed = f"; {CLOCKS_CHANGED}" if start in self._doubtful else ""
+        return f"year stands in the line; {self._zone_basis}{changed}"
+
+    def _start_of_hour(self, year: int | None, month: int, day: str, hour: str) -> int | None:
+        """Return an hour of the host's time; one that came twice, or never, is remembered as doubtful."""
+        start = _start_of_hour(year, month, day, hour, self._zone)
+        if start is not None and len(self._doubtful) < _HOURS_REMEMBERED:
+            moment = datetime(year or 0, month, int(day), int(hour), tzinfo=self._zone)
+            if moment.utcoffset() != moment.replace(fold=1).utcoffset():
+                self._doubtful.add(start)
+        return start
 
     def _advance(self, position: int) -> None:
         while self._next < len(self._spans) and position >= self._spans[self._next].position:
