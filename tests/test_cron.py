@@ -116,6 +116,21 @@ def test_script_is_one_row_with_its_text() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        (0o100644, "run-parts does not start a file that is not executable"),
+        (0o100755, None),
+        (0o100100, None),
+        (None, None),
+    ],
+)
+def test_script_that_nobody_may_execute_is_said_to_be_passed_over(mode: int | None, reason: str | None) -> None:
+    file = SourceFile(path=b"/etc/cron.daily/job", mode=mode)
+    (row,) = cron.script(Content.of(b"#!/bin/sh\n", file))
+    assert row.get("ignored") == reason
+
+
 def test_script_that_is_a_binary_or_empty_has_no_text_and_a_long_one_is_cut_and_said() -> None:
     assert "script" not in parse(cron.script, b"\x7fELF\2\1\1\0", b"/etc/cron.daily/x")[0]
     assert "script" not in parse(cron.script, b"", b"/etc/cron.daily/x")[0]

@@ -27,8 +27,8 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
 
     ``path`` is the path on the host that was imaged. ``modified`` is nanoseconds since 1970, or None. ``home`` is the
     directory that ``~`` of the definition's path stood for, ``user`` the account whose home it is (or its last
-    component). ``time_zone`` is the host's zone as the bytes of a TZif file (tzfile(5)); empty means UTC.
-    ``time_zone_basis`` says where the zone comes from.
+    component). ``mode`` is the inode's type and permission bits, or None. ``time_zone`` is the host's zone as the
+    bytes of a TZif file (tzfile(5)); empty means UTC. ``time_zone_basis`` says where the zone comes from.
     """
 
     path: bytes = b"/unknown"
@@ -36,6 +36,7 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
     inode: int = 0
     size: int = 0
     owner: int = 0
+    mode: int | None = None
     home: bytes = b""
     user: str = ""
     time_zone: bytes = b""

@@ -119,6 +119,7 @@ def _task(artifact: Artifact, source: ArtifactSource, entry: FileEntry, match: M
             inode=entry.inode,
             size=entry.size,
             owner=entry.uid,
+            mode=entry.mode,
             home=match.home,
             user=_user(match.home, host),
             time_zone=host.facts.time_zone,

@@ -70,7 +70,7 @@ def script(content: Content) -> Iterator[Row]:
     row |= {**text_fields("command", content.source.path), "kind": "script"}
     if body:
         row |= text_fields("script", body)
-    yield row | _ignored_name(name)
+    yield row | _ignored_mode(content.source.mode) | _ignored_name(name)
 
 
 def _is_binary(content: Content) -> bool:
@@ -151,6 +151,13 @@ def _set_variable(variables: dict[bytes, bytes], line: bytes) -> bool:
         return False
     variables[name] = value
     return True
+
+
+def _ignored_mode(mode: int | None) -> Row:
+    """Say that run-parts passes over a script that nobody may execute (run-parts(8); cronie's tests ``-x`` too)."""
+    if mode is not None and not mode & 0o111:
+        return {"ignored": "run-parts does not start a file that is not executable"}
+    return {}
 
 
 def _ignored_name(name: bytes) -> Row:
