@@ -29,6 +29,15 @@ from command_line import (
 ROOT = os.geteuid() == 0
 LUKS = b"LUKS\xba\xbe\x00\x02"
 LVM = b"\0" * 512 + b"LABELONE" + b"\0" * 16 + b"LVM2 001"
+WRONG_RULE = """
+name: x
+doc: A rule that asks for a field which no record has.
+references: [https://example.org/]
+fields: {word: string}
+sources: [{paths: [/etc/x], lines: '(?P<word>.*)'}]
+detect:
+- {name: wrong, severity: low, attack: [T1059], statement: x, where: {nothing: x}}
+"""
 BROKEN_RULE = 'rule first { condition: false }\nrule second { strings: $a = "x condition: $a }\n'
 
 CHANGE_BEFORE_THE_SECOND_HASH = """
@@ -153,6 +162,7 @@ def test_a_case_that_is_a_file(tmp_path: Path, disk: Path) -> None:
     [
         (["--artifacts", "nowhere"], "nowhere: no such folder"),
         (["--artifacts", "broken-artifacts"], "broken-artifacts/x.yaml: line 1"),
+        (["--artifacts", "wrong-rule"], "there is no field nothing"),
         (["--yara", "nowhere.yar"], "nowhere.yar: no such YARA rule file"),
         (["--yara", "broken.yar"], "broken.yar:2: "),
         (["--yara", "rules"], "rules/broken.yar:2: "),
@@ -166,6 +176,8 @@ def test_a_wrong_option_ends_before_anything_is_written(
 ) -> None:
     (tmp_path / "broken-artifacts").mkdir()
     (tmp_path / "broken-artifacts" / "x.yaml").write_text("name: [")
+    (tmp_path / "wrong-rule").mkdir()
+    (tmp_path / "wrong-rule" / "x.yaml").write_text(WRONG_RULE)
     (tmp_path / "rules").mkdir()
     for path in (tmp_path / "broken.yar", tmp_path / "rules" / "broken.yar"):
         path.write_text(BROKEN_RULE)

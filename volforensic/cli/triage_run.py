@@ -16,6 +16,7 @@ from volforensic.cli.output import summary_lines
 from volforensic.cli.standard_output import as_text
 from volforensic.cli.terminal import Terminal
 from volforensic.collection.loader import load_definitions
+from volforensic.detection.engine import check_rules
 from volforensic.errors import (
     EXIT_COMPLETE,
     EXIT_FINDINGS,
@@ -67,6 +68,7 @@ def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[
         clobber=request.clobber,
         resume=request.resume,
     )
+    check_rules(options.artifacts)
     case = Case.create_or_open(
         request.case,
         number=request.number,
@@ -77,7 +79,8 @@ def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[
     with case:
         case.log("definitions", {definition.artifact.name: definition.sha256 for definition in options.definitions})
         case.log("yara rules", options.yara.files)
-        case.log("sandbox", {**msgspec.to_builtins(probe()), "missing": probe().missing()})
+        protection = probe()
+        case.log("sandbox", {**msgspec.to_builtins(protection), "missing": protection.missing()})
         outcomes: list[Outcome] = []
         failures: list[VolforensicError] = []
         for path in request.sources:
