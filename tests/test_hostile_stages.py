@@ -17,7 +17,7 @@ from volforensic.case.verification import verify
 from volforensic.collection import host, stage
 from volforensic.collection.host import HostFacts
 from volforensic.collection.loader import load_definitions
-from volforensic.collection.mounts import Mount
+from volforensic.collection.parsers.identity import FstabEntry
 from volforensic.collection.parsing import LARGEST_HOLE, Parsed, Rows, Stored
 from volforensic.errors import NoFilesystemError
 from volforensic.evidence.layout import Layout, Volume
@@ -246,7 +246,7 @@ FACTS = {
     "a zone with NUL": [HostFacts(time_zone_name="Europe/\0")],
     "a zone that is not ASCII": [HostFacts(time_zone_name="Europe/Zürich")],
     "a zone of MiB": [HostFacts(time_zone=bytes(1 << 20))],
-    "a million mounts": [HostFacts(mounts=[Mount(device=b"", mount_point=b"", type="", options="")] * 200_000)],
+    "a million mounts": [HostFacts(mounts=[FstabEntry(device=b"", mount_point=b"", type="", options="")] * 200_000)],
     "a million losses": [HostFacts(losses=["x"] * 200_000)],
     "a name of MiB": [HostFacts(hostname="x" * (1 << 20))],
     "facts twice": [HostFacts(), HostFacts()],

@@ -2,8 +2,9 @@
 
 import pytest
 
-from volforensic.collection.mounts import Mount, missing_mounts, mounted_trees
+from volforensic.collection.mounts import missing_mounts, mounted_trees
 from volforensic.collection.namespace import Tree
+from volforensic.collection.parsers.identity import FstabEntry
 from volforensic.evidence.layout import Volume
 from volforensic.evidence.signatures import Filesystem
 
@@ -37,11 +38,11 @@ FREE = [
 ]
 
 
-def mounts(*table: str) -> list[Mount]:
+def mounts(*table: str) -> list[FstabEntry]:
     made = []
     for line in table:
         device, place, kind, options = line.split()
-        made.append(Mount(device=device.encode(), mount_point=place.encode(), type=kind, options=options))
+        made.append(FstabEntry(device=device.encode(), mount_point=place.encode(), type=kind, options=options))
     return made
 
 
@@ -64,7 +65,7 @@ def missing(*table: str) -> list[str]:
     ],
 )  # fmt: skip
 def test_the_ways_to_name_a_device(device: str) -> None:
-    mount = Mount(device=device.encode(), mount_point=b"/var", type="xfs", options="defaults")
+    mount = FstabEntry(device=device.encode(), mount_point=b"/var", type="xfs", options="defaults")
     (tree,) = mounted_trees([mount], ROOT, FREE, VOLUMES)
     assert tree == Tree(2, b"", b"/var")
     assert not list(missing_mounts([mount], ROOT, [ROOT, *FREE], VOLUMES))

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from volforensic.case.custody import CUSTODY_NAME, CustodyEntry, entries
 from volforensic.case.evidence_folder import EvidenceFolder, evidence_id
 from volforensic.case.folder import Case
 from volforensic.errors import HostError, VolforensicError
@@ -103,8 +102,6 @@ def _is_there(folder: EvidenceFolder) -> bool:
 
 def _identified(case: Case) -> Iterator[_Identified]:
     """Yield what the custody log says, the last word on each item last."""
-    with (case.path / CUSTODY_NAME).open("rb") as file:
-        for entry in entries(file, case.facts.case_id):
-            if isinstance(entry, CustodyEntry) and entry.act == IDENTIFIED:
-                details = {key: str(entry.details.get(key, "")) for key in _Identified._fields}
-                yield _Identified(**details)
+    for entry in case.acts():
+        if entry.act == IDENTIFIED:
+            yield _Identified(**{key: str(entry.details.get(key, "")) for key in _Identified._fields})

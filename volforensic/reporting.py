@@ -1,9 +1,8 @@
 """From the case to its report: what the case room holds, in the plain values that the report room takes."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from volforensic.case.custody import CUSTODY_NAME, CustodyEntry, entries
+from volforensic.case.custody import CustodyEntry
 from volforensic.case.evidence_folder import EvidenceFolder
 from volforensic.case.folder import Case
 from volforensic.items import IDENTIFIED, NOT_READ
@@ -26,7 +25,7 @@ def write_report(case: Case) -> Row:
 
 def _facts(case: Case) -> CaseFacts:
     facts = case.facts
-    acts = list(_acts(case.path / CUSTODY_NAME, facts.case_id))
+    acts = [_act(entry) for entry in case.acts()]
     return CaseFacts(
         case_id=facts.case_id,
         created=facts.created,
@@ -55,18 +54,15 @@ def _unread_sources(acts: list[Act]) -> list[str]:
     return list(reasons.values())
 
 
-def _acts(path: Path, case_id: str) -> Iterator[Act]:
-    with path.open("rb") as file:
-        for entry in entries(file, case_id):
-            if isinstance(entry, CustodyEntry):
-                yield Act(
-                    sequence=entry.sequence,
-                    time=entry.time,
-                    user=entry.user,
-                    host=entry.host,
-                    act=entry.act,
-                    details=entry.details,
-                )
+def _act(entry: CustodyEntry) -> Act:
+    return Act(
+        sequence=entry.sequence,
+        time=entry.time,
+        user=entry.user,
+        host=entry.host,
+        act=entry.act,
+        details=entry.details,
+    )
 
 
 def _view(folder: EvidenceFolder) -> EvidenceView:

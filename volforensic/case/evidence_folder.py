@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import msgspec
 
 from volforensic.case.files import (
+    KeptWriter,
     PendingFile,
     checked_name,
     make_folders,
@@ -207,7 +207,7 @@ class EvidenceFolder:
         self._publish(pending)
 
 
-class ExtractedWriter:
+class ExtractedWriter(KeptWriter):
     """One file's bytes on their way to extracted/<sha256>: ``sha256`` and ``size`` hold once it is kept."""
 
     def __init__(self, pending: PendingFile, publish: Callable[[PendingFile], None]) -> None:
@@ -216,19 +216,6 @@ class ExtractedWriter:
         self.size = 0
         self._pending = pending
         self._publish = publish
-
-    def __enter__(self) -> Self:
-        """Return the writer."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Keep the file, or discard it after an exception."""
-        if kind is None:
-            self.keep()
-        else:
-            self.discard()
 
     def keep(self) -> None:
         """Keep the file: all its bytes have come."""

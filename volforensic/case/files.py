@@ -9,10 +9,12 @@ import hashlib
 import os
 import re
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
 from volforensic.errors import HostError, IntegrityError, UsageError
 
@@ -108,10 +110,10 @@ def open_inside(root: Path, name: str, flags: int = os.O_RDONLY) -> int:
         A descriptor that the caller closes.
     """
     steps = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     components = name.split("/")
     if ".." in components or "\0" in name:
         raise OSError(errno.EINVAL, "is no name inside the case")
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     for index, component in enumerate(components):
         last = index == len(components) - 1
         mode = (flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC) if last else steps
@@ -219,3 +221,28 @@ def write_file(path: Path, data: bytes, *, clobber: bool = False) -> None:
     pending = PendingFile(path, clobber=clobber)
     pending.write(data)
     pending.publish()
+
+
+class KeptWriter(ABC):
+    """A writer whose file is kept when its block ends well, and discarded when it ends badly."""
+
+    def __enter__(self) -> Self:
+        """Return the writer."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Keep the file, or discard it after an exception."""
+        if kind is None:
+            self.keep()
+        else:
+            self.discard()
+
+    @abstractmethod
+    def keep(self) -> None:
+        """Give the file its name: all of it has come."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Leave nothing of it."""

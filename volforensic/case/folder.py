@@ -3,14 +3,14 @@
 import fcntl
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from volforensic import __version__
-from volforensic.case.custody import CUSTODY_NAME, CustodyLog, present_time, present_user
+from volforensic.case.custody import CUSTODY_NAME, CustodyEntry, CustodyLog, entries, present_time, present_user
 from volforensic.case.evidence_folder import (
     EVIDENCE,
     SCRATCH,
@@ -137,6 +137,11 @@ class Case:
         """Return the ids of the finished items, sorted."""
         names = [name.split("/") for name in self._ledger.digests]
         return sorted({name[1] for name in names if name[0] == EVIDENCE and name[2:] == ["evidence.json"]})
+
+    def acts(self) -> Iterator[CustodyEntry]:
+        """Yield the entries of the custody log."""
+        with (self.path / CUSTODY_NAME).open("rb") as file:
+            yield from (entry for entry in entries(file, self.facts.case_id) if isinstance(entry, CustodyEntry))
 
     def log(self, act: str, details: Mapping[str, Any]) -> str:
         """Write an act to the custody log; returns the entry's hash, once it is on the disk."""

@@ -9,12 +9,11 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Self, TypedDict
+from typing import Any, BinaryIO, NamedTuple, TypedDict
 
 import msgspec
 
-from volforensic.case.files import PendingFile, open_regular, reason
+from volforensic.case.files import KeptWriter, PendingFile, open_regular, reason
 from volforensic.errors import HostError, IntegrityError
 from volforensic.record import Row
 
@@ -36,7 +35,7 @@ _READ_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 24}
 _ENCODER = msgspec.json.Encoder()
 
 
-class RowWriter:
+class RowWriter(KeptWriter):
     """Writes rows to a stream that appears, whole, when the block ends well, and not at all when it ends badly.
 
     ``count`` is the number of rows so far. Keys keep the order they have in the row. ``publish`` gives the finished
@@ -52,19 +51,6 @@ class RowWriter:
         self._publish = publish or PendingFile.publish
         self._buffer = bytearray()
         self._compressor = zstd.ZstdCompressor(options=_OPTIONS) if compressed else None
-
-    def __enter__(self) -> Self:
-        """Return the writer."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Publish the stream, or discard it after an exception."""
-        if kind is None:
-            self.keep()
-        else:
-            self.discard()
 
     def keep(self) -> None:
         """Publish the stream: all its rows have come."""

@@ -8,7 +8,7 @@ import msgspec
 from volforensic.collection.content import CONFIGURATION_LIMIT, NO_ZONE, SourceFile
 from volforensic.collection.file_content import open_content
 from volforensic.collection.host_check import HostCheck
-from volforensic.collection.mounts import Mount, missing_mounts, mounted_trees
+from volforensic.collection.mounts import missing_mounts, mounted_trees
 from volforensic.collection.namespace import Namespace, Tree
 from volforensic.collection.parsers import identity
 from volforensic.collection.stray_volumes import stray_trees
@@ -42,7 +42,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     time_zone_name: str = ""
     time_zone: bytes = b""
     time_zone_basis: str = NO_ZONE
-    mounts: list[Mount] = []
+    mounts: list[identity.FstabEntry] = []
     homes: dict[bytes, str] = {}
     losses: list[str] = []
     remarks: list[str] = []
@@ -170,10 +170,7 @@ def _facts(data: dict[str, bytes], losses: list[str], localtime_target: bytes) -
         time_zone_name=zone.name,
         time_zone=zone.file,
         time_zone_basis=zone.basis,
-        mounts=[
-            Mount(device=entry.device, mount_point=entry.mount_point, type=entry.type, options=entry.options)
-            for entry in identity.fstab(data.get("fstab", b""))
-        ],
+        mounts=identity.fstab(data.get("fstab", b"")),
         homes=identity.homes(data.get("passwd", b"")),
         losses=losses,
         remarks=[zone.remark] if zone.remark else [],
@@ -253,7 +250,7 @@ def _with_zone(facts: HostFacts) -> HostFacts:
     return msgspec.structs.replace(facts, time_zone_basis=basis, remarks=[*facts.remarks, basis])
 
 
-def _missing(root: Tree, mount: Mount) -> Problem:
+def _missing(root: Tree, mount: identity.FstabEntry) -> Problem:
     device, place = text(mount.device), text(mount.mount_point)
     return _problem(root, f"fstab mounts {place} from {device}, which is not in this evidence")
 

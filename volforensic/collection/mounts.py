@@ -4,9 +4,8 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
 from volforensic.collection.namespace import Tree
+from volforensic.collection.parsers.identity import FstabEntry
 from volforensic.evidence.layout import Volume
 
 _PARTITION = re.compile(
@@ -23,17 +22,8 @@ _REMOVABLE = (b"/dev/sr", b"/dev/cdrom", b"/dev/fd", b"LABEL=cidata")
 _TOP_LEVEL = {"0", "5"}
 
 
-class Mount(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of fstab."""
-
-    device: bytes
-    mount_point: bytes
-    type: str
-    options: str
-
-
 def mounted_trees(
-    mounts: Sequence[Mount], root: Tree, free: Sequence[Tree], volumes: Sequence[Volume]
+    mounts: Sequence[FstabEntry], root: Tree, free: Sequence[Tree], volumes: Sequence[Volume]
 ) -> Iterator[Tree]:
     """Yield the trees among ``free`` that the mounts claim, each with its mount point; the first claim counts."""
     claimed: set[tuple[int, bytes]] = {root.place}
@@ -49,8 +39,8 @@ def mounted_trees(
 
 
 def missing_mounts(
-    mounts: Sequence[Mount], root: Tree, trees: Sequence[Tree], volumes: Sequence[Volume]
-) -> Iterator[Mount]:
+    mounts: Sequence[FstabEntry], root: Tree, trees: Sequence[Tree], volumes: Sequence[Volume]
+) -> Iterator[FstabEntry]:
     """Yield the mounts whose filesystem (or subvolume) is not in this evidence; ``trees`` are all that are."""
     for mount in _of_files(mounts):
         if "noauto" in mount.options.split(",") or mount.device.startswith(_REMOVABLE) or _mount_point(mount) == b"/":
@@ -63,7 +53,7 @@ def missing_mounts(
             yield mount
 
 
-def _of_files(mounts: Sequence[Mount]) -> Iterator[Mount]:
+def _of_files(mounts: Sequence[FstabEntry]) -> Iterator[FstabEntry]:
     for mount in mounts:
         is_bind = {"bind", "rbind"} & set(mount.options.split(","))
         is_local = mount.type not in _WITHOUT_FILES and not mount.type.startswith("fuse")
@@ -71,11 +61,11 @@ def _of_files(mounts: Sequence[Mount]) -> Iterator[Mount]:
             yield mount
 
 
-def _mount_point(mount: Mount) -> bytes:
+def _mount_point(mount: FstabEntry) -> bytes:
     return b"/" + posixpath.normpath(mount.mount_point).lstrip(b"/")
 
 
-def _is_meant(mount: Mount, volume: Volume, tree: Tree) -> bool:
+def _is_meant(mount: FstabEntry, volume: Volume, tree: Tree) -> bool:
     """Return whether a mount of this volume means this tree: the whole of it, or the subvolume that is named."""
     if tree.volume != volume.index:
         return False
@@ -88,7 +78,7 @@ def _is_meant(mount: Mount, volume: Volume, tree: Tree) -> bool:
     return not tree.prefix
 
 
-def _volume_of(mount: Mount, mounts: Sequence[Mount], root: Tree, volumes: Sequence[Volume]) -> Volume | None:
+def _volume_of(mount: FstabEntry, mounts: Sequence[FstabEntry], root: Tree, volumes: Sequence[Volume]) -> Volume | None:
     key, _, value = mount.device.partition(b"=")
     wanted = value.strip(b"\"'").decode("utf-8", "replace")
     by_name = _BY_NAME.fullmatch(mount.device)
@@ -107,7 +97,7 @@ def _volume_of(mount: Mount, mounts: Sequence[Mount], root: Tree, volumes: Seque
     return _by_number(mount, mounts, root, volumes)
 
 
-def _by_number(mount: Mount, mounts: Sequence[Mount], root: Tree, volumes: Sequence[Volume]) -> Volume | None:
+def _by_number(mount: FstabEntry, mounts: Sequence[FstabEntry], root: Tree, volumes: Sequence[Volume]) -> Volume | None:
     """Return the volume that /dev/sdaN means, where the disk can be the one that the evidence is.
 
     The evidence is one disk, the one that holds the root. Where fstab gives the root by such a name too, the disks must

@@ -8,8 +8,7 @@ import msgspec
 from volforensic.collection.content import Content, SourceFile
 from volforensic.collection.definitions import FieldType
 from volforensic.collection.file_content import open_content
-from volforensic.collection.line_patterns import compile_lines
-from volforensic.collection.readers import Parser, resolve_parser
+from volforensic.collection.readers import Parser, reader
 from volforensic.collection.records import encoded_rows
 from volforensic.evidence.layout import VolumeFacts
 from volforensic.inventory.entry import FileEntry
@@ -38,7 +37,7 @@ class FileTask(msgspec.Struct, frozen=True, kw_only=True):
 
     def read(self) -> Parser:
         """Return the function that reads this file."""
-        return resolve_parser(self.parser) if self.parser is not None else compile_lines(self.lines, self.fields)
+        return reader(self.parser, self.lines, self.fields)
 
 
 class ParsingArguments(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,11 +3,11 @@
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from volforensic.collection.content import Content
-from volforensic.collection.definitions import Artifact, ArtifactSource
+from volforensic.collection.definitions import FieldType
 from volforensic.collection.line_patterns import compile_lines
 from volforensic.errors import DefinitionError
 from volforensic.record import Row
@@ -41,8 +41,6 @@ def resolve_parser(name: str) -> Parser:
     return parser
 
 
-def reader(artifact: Artifact, source: ArtifactSource) -> Parser:
-    """Return the parser of one source of an artifact, named or given as a pattern of lines."""
-    if source.parser is not None:
-        return resolve_parser(source.parser)
-    return compile_lines(source.lines or "", artifact.fields)
+def reader(parser: str | None, lines: str | None, fields: Mapping[str, FieldType]) -> Parser:
+    """Return the parser of one source of an artifact, named or given as a pattern of lines that fill ``fields``."""
+    return resolve_parser(parser) if parser is not None else compile_lines(lines or "", fields)

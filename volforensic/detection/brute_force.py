@@ -78,8 +78,13 @@ def _attacks(history: History) -> list[int]:
     """Return the moments at which the guesses so far made a brute force, in order."""
     if history.guesses < BURST_GUESSES and len(history.users) < SPRAY_USERS:
         return []
-    order = sorted(range(len(history.times)), key=history.times.__getitem__)
+    order = _in_time(history)
     return sorted({*_bursts(history, order), *_sprays(history, order)})
+
+
+def _in_time(history: History) -> list[int]:
+    """Return the numbers of the failures in the order of their times."""
+    return sorted(range(len(history.times)), key=history.times.__getitem__)
 
 
 def _bursts(history: History, order: list[int]) -> Iterator[int]:
@@ -133,7 +138,7 @@ def _established(history: History) -> set[tuple[str, str]]:
 
 def _guessed(history: History, logins: list[Login]) -> Iterator[Login]:
     """Yield the logins before which, within a day, the failures were too many and too varied for slips of the hand."""
-    order = deque(sorted(range(len(history.times)), key=history.times.__getitem__))
+    order = deque(_in_time(history))
     invalid = {number for number in history.users.values() if history.invalid >> number & 1}
     window: deque[int] = deque()
     for login in logins:

@@ -28,10 +28,10 @@ def findings(judged: list[Verdict]) -> Iterator[Finding]:
             yield _login_finding(verdict, "brute-force-succeeded", "critical", "Password guessing succeeded")
         elif verdict.kind == "guessed":
             yield _login_finding(verdict, "login-after-guessing", "medium", "A login followed guesses")
-    tried = [verdict for verdict in judged if verdict.kind == "failed-only"]
+    tried = _busiest_first(judged, "failed-only")
     if tried:
         yield _tried_finding(tried)
-    slipped = [verdict for verdict in judged if verdict.kind == "slipped"]
+    slipped = _busiest_first(judged, "slipped")
     if slipped:
         yield _slipped_finding(slipped)
 
@@ -89,8 +89,13 @@ def _method(login: Login) -> str:
     return f" by {login.method}" if login.method else ""
 
 
+def _busiest_first(judged: list[Verdict], kind: str) -> list[Verdict]:
+    """Return the verdicts of a kind, those with the most guesses first."""
+    of_kind = (verdict for verdict in judged if verdict.kind == kind)
+    return sorted(of_kind, key=lambda verdict: (-verdict.history.guesses, verdict.address))
+
+
 def _tried_finding(tried: list[Verdict]) -> Finding:
-    tried = sorted(tried, key=lambda verdict: (-verdict.history.guesses, verdict.address))
     total = sum(verdict.history.guesses for verdict in tried)
     worst = tried[0]
     statement = (
@@ -101,7 +106,6 @@ def _tried_finding(tried: list[Verdict]) -> Finding:
 
 
 def _slipped_finding(slipped: list[Verdict]) -> Finding:
-    slipped = sorted(slipped, key=lambda verdict: (-verdict.history.guesses, verdict.address))
     total = sum(verdict.history.guesses for verdict in slipped)
     worst = slipped[0]
     statement = (

@@ -14,6 +14,7 @@ from volforensic.collection.loader import definition_files, read_definition
 from volforensic.collection.readers import reader
 from volforensic.collection.time_zones import time_zone_file
 from volforensic.detection.rules import apply_rules, compile_rules, record_fields
+from volforensic.detection.where import alternatives
 from volforensic.errors import DefinitionError
 from volforensic.record import Finding, Row, epoch_microseconds, timestamp_text
 
@@ -104,7 +105,8 @@ def example_rows(artifact: Artifact, example: Example) -> list[Row]:
     data = _bytes(example)
     file = source_file(example.file, len(data))
     rows = []
-    for ordinal, row in enumerate(reader(artifact, sources[0])(Content.of(data, file)), 1):
+    read = reader(sources[0].parser, sources[0].lines, artifact.fields)
+    for ordinal, row in enumerate(read(Content.of(data, file)), 1):
         stored: Row = {
             "record_id": f"{artifact.name}:{ordinal}",
             "artifact": artifact.name,
@@ -144,8 +146,7 @@ def source_file(given: Mapping[str, Any], size: int) -> SourceFile:
 
 def _is_about_file_types(rule: Rule) -> bool:
     """Say whether a rule asks for what is no regular file: an example is bytes, and cannot show that."""
-    alternatives = [rule.where] if isinstance(rule.where, dict) else rule.where
-    return all({"file_type", "link_target"} & set(alternative) for alternative in alternatives)
+    return all({"file_type", "link_target"} & set(alternative) for alternative in alternatives(rule.where))
 
 
 def _bytes(example: Example) -> bytes:

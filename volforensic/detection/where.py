@@ -34,19 +34,23 @@ def compile_where(where: Mapping[str, Any] | Sequence[Mapping[str, Any]], fields
     Raises:
         DefinitionError: A field or a modifier is unknown, or a value is not of a kind that the two can have.
     """
-    alternatives = [where] if isinstance(where, Mapping) else list(where)
-    if not alternatives:
+    predicates = [_all_of(alternative, fields) for alternative in alternatives(where)]
+    if not predicates:
         raise DefinitionError("where", "it is empty")
-    predicates = [_all_of(alternative, fields) for alternative in alternatives]
     if len(predicates) == 1:
         return predicates[0]
     return lambda row: any(predicate(row) for predicate in predicates)
 
 
+def alternatives(where: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return what a ``where`` offers: the one set of conditions, or each of several."""
+    return [where] if isinstance(where, Mapping) else where
+
+
 def required_texts(where: Mapping[str, Any] | Sequence[Mapping[str, Any]], field: str) -> frozenset[str] | None:
     """Return the texts, in small letters, of which ``field`` must be one where ``where`` holds; None if it need not."""
     required: set[str] = set()
-    for alternative in [where] if isinstance(where, Mapping) else where:
+    for alternative in alternatives(where):
         value = alternative.get(field)
         for one in value if isinstance(value, list) else [value]:
             if not isinstance(one, str) or _WILDCARD.search(one):

@@ -20,6 +20,7 @@ from volforensic.evidence.node import (
     Node,
     Runs,
     checked_runs,
+    extents_chunks,
     name_problems,
 )
 from volforensic.evidence.reader import Window
@@ -28,7 +29,6 @@ EXT_KINDS = ("ext2", "ext3", "ext4")
 _ROOT = 2
 _LARGEST_DIRECTORY = 32 << 30
 _FAST_LINK = 60
-_READ_SIZE = 1 << 20
 _ENCRYPTED = 0x800
 _MOST_COUNTED = 1 << 30
 _UNSOUND = "the checksum of its inode is wrong"
@@ -83,10 +83,7 @@ class ExtReader:
             yield 0, b"".join(inline_data(stored.raw))[:size]
             return
         block_map = self._inodes.block_map(stored, size)
-        for extent in self._inodes.extents(block_map):
-            for start in range(0, extent.length, _READ_SIZE):
-                place = extent.source_offset - self._window.offset + start
-                yield extent.file_offset + start, self._window.read_at(place, min(_READ_SIZE, extent.length - start))
+        yield from extents_chunks(self._inodes.extents(block_map), self._window)
         if block_map.problems:
             raise ValueError("; ".join(block_map.problems))
 

@@ -19,6 +19,7 @@ TYPES = {
 """A mode's file type bits (inode(7)) in words."""
 LINK_TARGET_LIMIT = 4096
 MOST_EXTENTS = 65536
+_READ_SIZE = 1 << 20
 MOST_DAMAGE = 1000
 """Damaged blocks of one directory, at most: beyond that its rest is given up."""
 NEVER_ENDED = "reading this inode did not end"
@@ -100,6 +101,14 @@ class Runs(NamedTuple):
 
     extents: tuple[Extent, ...] | None
     problems: tuple[str, ...] = ()
+
+
+def extents_chunks(extents: Iterable[Extent], window: Window) -> Iterator[tuple[int, bytes]]:
+    """Yield the bytes of the extents with their offsets in the file, at most ``_READ_SIZE`` of them at once."""
+    for extent in extents:
+        for start in range(0, extent.length, _READ_SIZE):
+            place = extent.source_offset - window.offset + start
+            yield extent.file_offset + start, window.read_at(place, min(_READ_SIZE, extent.length - start))
 
 
 def checked_runs(extents: Iterable[Extent], size: int, window: Window) -> Runs:

@@ -11,7 +11,7 @@ import uuid
 import msgspec
 
 from volforensic.evidence.reader import Window
-from volforensic.evidence.superblocks import btrfs_superblock, crc32c, ext_superblock
+from volforensic.evidence.superblocks import btrfs_superblock, checksum_is_right, ext_superblock
 
 _EXT_RECOVER, _EXT_JOURNAL_DEVICE = 0x4, 0x8
 _EXT_BIGALLOC = 0x200
@@ -119,9 +119,7 @@ def _xfs_remark(head: bytes) -> str:
     version, sector_size = struct.unpack_from(">HH", head, 100)
     if version & 0xF != 5 or not 512 <= sector_size <= len(head):
         return ""
-    stored = int.from_bytes(head[224:228], "little")
-    found = crc32c(head[:224] + bytes(4) + head[228:sector_size])
-    return "" if stored == found else "the checksum of the superblock is wrong"
+    return "" if checksum_is_right(head[:sector_size], 224) else "the checksum of the superblock is wrong"
 
 
 def _beyond(size: int, window: Window) -> str:

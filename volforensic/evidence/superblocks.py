@@ -20,10 +20,9 @@ _ALL_ONES = 0xFFFFFFFF
 
 
 class SuperblockCopy(NamedTuple):
-    """A superblock's bytes, where they lie in the window (bytes), which block that is, and what is wrong ("")."""
+    """A superblock's bytes, which block of an ext filesystem they are, and what is wrong ("")."""
 
     raw: bytes
-    offset: int
     block: int = 0
     remark: str = ""
 
@@ -35,9 +34,14 @@ def crc32c(data: bytes, before: int = 0) -> int:
     return int(library.update(before, data))
 
 
+def checksum_is_right(data: bytes, place: int) -> bool:
+    """Return whether the four bytes at ``place`` are the CRC-32C of the structure with NUL bytes in their place."""
+    return int.from_bytes(data[place : place + 4], "little") == crc32c(data[:place] + bytes(4) + data[place + 4 :])
+
+
 def ext_superblock(window: Window) -> SuperblockCopy | None:
     """Return the superblock of an ext filesystem: the first, or where it cannot be right a copy that can."""
-    first = SuperblockCopy(window.read_at(1024, _EXT_SIZE), 1024)
+    first = SuperblockCopy(window.read_at(1024, _EXT_SIZE))
     has_magic = first.raw[56:58] == b"\x53\xef" and len(first.raw) == _EXT_SIZE
     wrong = _ext_fault(first.raw) if has_magic else "it has no signature"
     if not wrong:
@@ -57,7 +61,7 @@ def _ext_copies(window: Window) -> Iterator[SuperblockCopy]:
                 continue
             log_size, own_group = struct.unpack_from("<I", raw, 24)[0], struct.unpack_from("<H", raw, 90)[0]
             if log_size <= 6 and 1024 << log_size == block_size and own_group == group and not _ext_fault(raw):
-                yield SuperblockCopy(raw, block * block_size, block)
+                yield SuperblockCopy(raw, block)
 
 
 def _ext_fault(raw: bytes) -> str:
@@ -107,6 +111,6 @@ def btrfs_superblock(window: Window) -> SuperblockCopy | None:
         if len(raw) == _BTRFS_SIZE and raw[64:72] == b"_BHRfS_M":
             if btrfs_checksum_is_right(raw, struct.unpack_from("<H", raw, 196)[0]):
                 remark = f"the superblock is damaged; its copy at byte {place} was used" if number else ""
-                return SuperblockCopy(raw, place, number, remark)
-            found.append(SuperblockCopy(raw, place, number, "the checksum of the superblock is wrong"))
+                return SuperblockCopy(raw, remark=remark)
+            found.append(SuperblockCopy(raw, remark="the checksum of the superblock is wrong"))
     return found[0] if found else None

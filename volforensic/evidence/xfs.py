@@ -12,14 +12,15 @@ from volforensic.evidence.node import (
     Node,
     Runs,
     checked_runs,
+    extents_chunks,
     name_problems,
 )
 from volforensic.evidence.reader import Window
+from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_directory import DirectoryEntry, block_entries, is_checked, short_entries
-from volforensic.evidence.xfs_inodes import LOCAL, Inode, Run, XfsError, XfsInodes, checksum_is_right
+from volforensic.evidence.xfs_inodes import LOCAL, Inode, Run, XfsError, XfsInodes
 
 _LEAVES = 32 << 30  # where a directory's hash index begins: XFS_DIR2_LEAF_OFFSET, fs/xfs/libxfs/xfs_dir2.h
-_READ_SIZE = 1 << 20
 _LINK_MAGIC = b"XSLM"
 _LINK_HEADER = 56
 _DIRECTORY_CHECKSUM = 4
@@ -64,10 +65,7 @@ class XfsReader:
             yield 0, stored.fork[: stored.size]
             return
         problems: list[str] = []
-        for extent in self._inodes.extents(stored, problems):
-            for start in range(0, extent.length, _READ_SIZE):
-                place = extent.source_offset - self._window.offset + start
-                yield extent.file_offset + start, self._window.read_at(place, min(_READ_SIZE, extent.length - start))
+        yield from extents_chunks(self._inodes.extents(stored, problems), self._window)
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
-from volforensic.evidence.superblocks import crc32c
+from volforensic.evidence.superblocks import checksum_is_right
 
 LOCAL, EXTENTS, BTREE = 1, 2, 3
 _CORE = struct.Struct(">2sHBBHIII12x8s8s8sQ8x4xIHB")
@@ -192,11 +192,6 @@ class XfsInodes:
         pointers = header + most * 8
         for (below,) in struct.iter_unpack(">Q", data[pointers : pointers + count * 8]):
             yield from self._leaf_records(below, level - 1, problems, visited)
-
-
-def checksum_is_right(data: bytes, place: int) -> bool:
-    """Return whether the four bytes at ``place`` are the CRC-32C of the structure with NUL bytes in their place."""
-    return int.from_bytes(data[place : place + 4], "little") == crc32c(data[:place] + bytes(4) + data[place + 4 :])
 
 
 def _nanoseconds(raw: bytes, *, is_big: bool) -> int:

@@ -1,6 +1,5 @@
 """A file's bytes as they are stored: by its extents, or through its filesystem. Runs in a worker."""
 
-import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
@@ -71,7 +70,7 @@ def _through_filesystem(entry: FileEntry, filesystem: OpenFilesystem, losses: li
 
 def _read_extent(descriptor: int, extent: Extent, losses: list[Loss]) -> Iterator[Block]:
     try:
-        data = _read_fully(descriptor, extent.source_offset, extent.length)
+        data = Window(descriptor, extent.source_offset, extent.length).read_at(0, extent.length)
     except OSError:
         yield from _read_around_damage(descriptor, extent, losses)
         return
@@ -86,18 +85,7 @@ def _read_around_damage(descriptor: int, extent: Extent, losses: list[Loss]) -> 
     for start in range(0, extent.length, _SECTOR):
         size = min(_SECTOR, extent.length - start)
         try:
-            yield Block(extent.file_offset + start, _read_fully(descriptor, extent.source_offset + start, size))
+            data = Window(descriptor, extent.source_offset + start, size).read_at(0, size)
+            yield Block(extent.file_offset + start, data)
         except OSError as error:
             losses.append(Loss(extent.file_offset + start, size, f"read error: {error.strerror}"))
-
-
-def _read_fully(descriptor: int, offset: int, size: int) -> bytes:
-    parts = []
-    while size > 0:
-        part = os.pread(descriptor, size, offset)
-        if not part:
-            break
-        parts.append(part)
-        offset += len(part)
-        size -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)

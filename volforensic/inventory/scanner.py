@@ -95,28 +95,39 @@ def compile_rules(sources: Mapping[str, str | bytes]) -> tuple[RuleSet, list[Def
     """
     import yara_x  # noqa: PLC0415 - as above
 
-    compiler = yara_x.Compiler(includes_enabled=False)
-    errors: list[DefinitionError] = []
-    for name, source in sources.items():
-        try:
-            text = source.decode() if isinstance(source, bytes) else source
-            _compile_alone(text, name)
-        except UnicodeDecodeError as error:
-            line = bytes(error.object)[: error.start].count(b"\n") + 1
-            errors.append(DefinitionError(f"{name}:{line}", "a YARA rule file must be UTF-8 text"))
-        except yara_x.CompileError as error:
-            errors.append(_definition_error(name, str(error)))
-        else:
-            compiler.new_namespace(name)
-            compiler.add_source(text, origin=name)
-    return RuleSet(compiler.build()), errors
+    try:
+        return _compiled(sources), []
+    except (UnicodeDecodeError, yara_x.CompileError):
+        faults = {name: fault for name, source in sources.items() if (fault := _fault(name, source))}
+    return _compiled({name: source for name, source in sources.items() if name not in faults}), list(faults.values())
 
 
-def _compile_alone(text: str, name: str) -> None:
-    """Raise yara-x's CompileError where the file is wrong: a compiler keeps the rules before the wrong one."""
+def _compiled(sources: Mapping[str, str | bytes]) -> RuleSet:
     import yara_x  # noqa: PLC0415 - as above
 
-    yara_x.Compiler(includes_enabled=False).add_source(text, origin=name)
+    compiler = yara_x.Compiler(includes_enabled=False)
+    for name, source in sources.items():
+        compiler.new_namespace(name)
+        compiler.add_source(_text(source), origin=name)
+    return RuleSet(compiler.build())
+
+
+def _fault(name: str, source: str | bytes) -> DefinitionError | None:
+    """Return what is wrong with a file, compiled alone: a compiler keeps the rules before the wrong one."""
+    import yara_x  # noqa: PLC0415 - as above
+
+    try:
+        yara_x.Compiler(includes_enabled=False).add_source(_text(source), origin=name)
+    except UnicodeDecodeError as error:
+        line = bytes(error.object)[: error.start].count(b"\n") + 1
+        return DefinitionError(f"{name}:{line}", "a YARA rule file must be UTF-8 text")
+    except yara_x.CompileError as error:
+        return _definition_error(name, str(error))
+    return None
+
+
+def _text(source: str | bytes) -> str:
+    return source.decode() if isinstance(source, bytes) else source
 
 
 def _definition_error(name: str, message: str) -> DefinitionError:

@@ -59,8 +59,6 @@ class Pool:
     def __init__(self, preload: Iterable[str], jobs: int = 2) -> None:
         """Note which modules the server loads before it forks, and how many workers may run at once."""
         self.jobs = min(max(1, jobs), _MOST_JOBS)
-        self.processor_seconds = 0.0
-        self.peak_memory = 0
         self._preload = tuple(preload)
         self._tasks_started = 0
         self._notices: dict[int, list[Started | Ended]] = {}  # by task, for those that run
@@ -126,7 +124,6 @@ class Pool:
                     yield index, message
                 if head.finished:
                     active.popleft()
-                    self._account(head)
                     self._forget(head)
                     if head.failure is not None:
                         yield index, head.failure
@@ -208,11 +205,6 @@ class Pool:
             "the fork server ended" + (f": {reason}" if reason else " (killed, or out of memory)"),
             "Run `volforensic doctor`; a library may be missing",
         )
-
-    def _account(self, running: RunningTask) -> None:
-        if running.ended is not None:
-            self.processor_seconds += running.ended.processor_seconds
-            self.peak_memory = max(self.peak_memory, running.ended.peak_memory)
 
     def _kill(self, running: RunningTask) -> None:
         with contextlib.suppress(HostError):  # the server may be gone already, and its workers with it

@@ -5,7 +5,8 @@ Functions from bytes to values, with every value bounded: one bad byte costs its
 
 import posixpath
 import re
-from typing import NamedTuple
+
+import msgspec
 
 from volforensic.record import text
 
@@ -21,7 +22,7 @@ _HOMES_LIMIT = 100_000
 _NO_HOMES = (b"/", b"/nonexistent", b"/dev/null")
 
 
-class FstabEntry(NamedTuple):
+class FstabEntry(msgspec.Struct, frozen=True):
     """One line of fstab(5): what is mounted where."""
 
     device: bytes
