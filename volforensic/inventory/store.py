@@ -20,9 +20,12 @@ _SCHEMA = """
     PRAGMA cache_size = -32768;
     CREATE TABLE entry (
         id INTEGER PRIMARY KEY, volume INTEGER, parent BLOB, name BLOB, allocated INTEGER, is_file INTEGER,
-        place INTEGER, data BLOB
+        place INTEGER, tree INTEGER, inode INTEGER, data BLOB
     );
     CREATE TABLE note (volume INTEGER, path BLOB, data BLOB, PRIMARY KEY (volume, path)) WITHOUT ROWID;
+    CREATE TABLE content (
+        volume INTEGER, tree INTEGER, inode INTEGER, data BLOB, PRIMARY KEY (volume, tree, inode)
+    ) WITHOUT ROWID;
 """
 _INDEXES = """
     CREATE INDEX entry_by_path ON entry (volume, parent, name);
@@ -56,7 +59,8 @@ class Inventory:
     def add(self, entries: Iterable[FileEntry]) -> None:
         """Add entries; they keep this order."""
         self._connection.executemany(
-            "INSERT INTO entry (volume, parent, name, allocated, is_file, place, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO entry (volume, parent, name, allocated, is_file, place, tree, inode, data)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             map(self._values, entries),
         )
 
@@ -66,25 +70,36 @@ class Inventory:
         self._connection.executescript(_INDEXES)
 
     def note(self, entry: FileEntry, row: Row) -> None:
-        """Keep what was found out about an entry; of two of one path the later stays."""
+        """Keep what was found out about the entry of one path; of two notes on a path the later stays."""
         self._connection.execute(
             "INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (entry.volume, entry.path, self._encoder.encode(row))
+        )
+
+    def note_content(self, entry: FileEntry, row: Row) -> None:
+        """Keep what was found out about an inode's bytes: it stands in the row of every path that leads to them."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?)",
+            (entry.volume, entry.tree, entry.inode, self._encoder.encode(row)),
         )
 
     def rows(self, host_path: Callable[[FileEntry], bytes]) -> Iterator[Row]:
         """Yield every entry as a row of files.jsonl.zst, with what was noted about it, in the order of the walk."""
         statement = (
-            "SELECT entry.data, note.data FROM entry LEFT JOIN note ON entry.allocated = 1"
-            " AND note.volume = entry.volume AND note.path = CAST(entry.parent || x'2f' || entry.name AS BLOB)"
+            "SELECT entry.data, content.data, note.data FROM entry"
+            " LEFT JOIN content ON entry.allocated = 1 AND content.volume = entry.volume"
+            " AND content.tree = entry.tree AND content.inode = entry.inode"
+            " LEFT JOIN note ON entry.allocated = 1 AND note.volume = entry.volume"
+            " AND note.path = CAST(entry.parent || x'2f' || entry.name AS BLOB)"
             " ORDER BY entry.id"
         )
-        for data, noted in self._connection.execute(statement):
+        for data, *notes in self._connection.execute(statement):
             entry = self._decoder.decode(data)
             row = entry.row(host_path(entry))
-            if noted is not None:
-                extra: Row = msgspec.msgpack.decode(noted)
-                row["problems"] = [*row["problems"], *extra.pop("problems", ())]
-                row.update(extra)
+            for noted in notes:
+                if noted is not None:
+                    extra: Row = msgspec.msgpack.decode(noted)
+                    row["problems"] = [*row["problems"], *extra.pop("problems", ())]
+                    row.update(extra)
             yield row
 
     def count_files(self) -> int:
@@ -139,4 +154,5 @@ class Inventory:
         parent, _, name = entry.path.rpartition(b"/")
         place = entry.extents[0].source_offset if entry.extents else _LARGEST_PLACE
         is_file = entry.type == "file" and entry.allocated
-        return entry.volume, parent, name, entry.allocated, is_file, place, self._encoder.encode(entry)
+        data = self._encoder.encode(entry)
+        return entry.volume, parent, name, entry.allocated, is_file, place, entry.tree, entry.inode, data
