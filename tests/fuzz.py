@@ -27,7 +27,7 @@ from volforensic.evidence.layout import Layout, LayoutArguments, read_layout  # 
 from volforensic.evidence.reader import Window  # noqa: E402 - same
 from volforensic.inventory.file_bytes import Loss, stored_chunks  # noqa: E402 - same
 from volforensic.inventory.walk import WalkArguments, walk_filesystem  # noqa: E402 - same
-from volforensic.sandbox.messages import HEARTBEAT  # noqa: E402 - same
+from volforensic.sandbox.messages import PAGE_USED  # noqa: E402 - same
 from volforensic.sandbox.worker import Workplace  # noqa: E402 - same
 
 PROCESSOR_SECONDS = 20
@@ -81,7 +81,7 @@ def read_image(path: Path) -> tuple[set[str], bool]:
     """Return the files that an image gives and whether any loss was said: the readers as the workers run them."""
     descriptor = os.open(path, os.O_RDONLY)
     size = os.fstat(descriptor).st_size
-    place = Workplace(descriptor, mmap.mmap(-1, HEARTBEAT.size), None)
+    place = Workplace(descriptor, mmap.mmap(-1, PAGE_USED), None)
     layout: Layout = next(read_layout(place, LayoutArguments(size=size)))
     is_lossy = any(problem.lost for problem in layout.problems) or not any(v.is_readable for v in layout.volumes)
     files: set[str] = set()

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yara_samples import POOL, WALLET, elf, script
 
+from volforensic.evidence.digests import hashes_of
 from volforensic.inventory import examination
-from volforensic.inventory.examination import Examination, examine
+from volforensic.inventory.examination import Examination, Tools, examine, examine_bytes
 from volforensic.inventory.scanner import Match, MatchedString, RuleSet, ScanError, compile_rules
 
 RULES = """
@@ -35,7 +36,10 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def whole(data: bytes, rules: RuleSet | None = None) -> Examination:
-    return examine([data], len(data), rules)
+    tools = Tools(rules)
+    found = examine([data], len(data), tools)
+    assert not data or examine_bytes(data, hashes_of(data), tools) == found
+    return found
 
 
 def test_a_script_gives_everything(rules: RuleSet) -> None:
@@ -46,7 +50,6 @@ def test_a_script_gives_everything(rules: RuleSet) -> None:
         size_read=len(data),
         mime="text/x-shellscript",
         family="script",
-        yara=["needle"],
         matches=[Match("needle", [MatchedString("$n", data.index(b"needle"), "needle")])],
         references=["/bin/bash", "/opt/.x/a"],
         indicators=[f"pool:{POOL}", f"wallet:{WALLET}"],
@@ -55,7 +58,7 @@ def test_a_script_gives_everything(rules: RuleSet) -> None:
 
 def test_an_empty_file(rules: RuleSet) -> None:
     for pieces in ([], [b""]):
-        found = examine(pieces, 0, rules)
+        found = examine(pieces, 0, Tools(rules))
         assert (found.sha256, found.mime, found.family) == (hashlib.sha256().hexdigest(), "inode/x-empty", "empty")
         assert found.problems == []
 
@@ -64,7 +67,8 @@ def test_the_row_holds_plain_values(rules: RuleSet) -> None:
     row = whole(b"a needle", rules).row()
     assert msgspec.json.decode(msgspec.json.encode(row)) == row
     assert row["matches"] == [{"rule": "needle", "strings": [{"identifier": "$n", "offset": 2, "text": "needle"}]}]
-    assert set(row) == {"sha256", "mime", "family", "yara", "matches", "references", "indicators", "problems"}
+    assert set(row) == {"sha256", "mime", "family", "yara", "matches"}
+    assert set(examine([b"a"], 2).row()) == {"sha256", "mime", "family", "yara", "problems"}
 
 
 def test_a_program_is_searched_where_it_is_suspicious(rules: RuleSet) -> None:
@@ -96,8 +100,8 @@ def test_libmagic_is_asked_for_the_rest() -> None:
             assert data == b"\x00\x01\x02"
             return "application/x-test"
 
-    assert examine([b"\x00\x01\x02"], 3, magic=Cookie()).mime == "application/x-test"
-    assert examine([b"text"], 4, magic=Cookie()).mime == "text/plain"
+    assert examine([b"\x00\x01\x02"], 3, Tools(magic=Cookie())).mime == "application/x-test"
+    assert examine([b"text"], 4, Tools(magic=Cookie())).mime == "text/plain"
     assert whole(b"\x00\x01\x02").mime is None
     assert whole(b"\x00\x01\x02").family == "other"
 
@@ -122,7 +126,9 @@ def test_a_match_across_windows_is_found_once_at_its_place(rules: RuleSet, posit
     data[position : position + 6] = b"needle"
     for size in (7, 100, 300):
         pieces = [bytes(data[start : start + size]) for start in range(0, 300, size)]
-        assert examine(pieces, 300, rules).matches == [Match("needle", [MatchedString("$n", position, "needle")])]
+        assert examine(pieces, 300, Tools(rules)).matches == [
+            Match("needle", [MatchedString("$n", position, "needle")])
+        ]
 
 
 def test_bytes_that_are_missing_are_a_problem() -> None:
@@ -144,7 +150,7 @@ def test_a_window_that_was_not_scanned_is_a_problem_and_the_rest_is_kept(
 
     monkeypatch.setattr(RuleSet, "scan", scan)
     data = b"needle".ljust(100, b".") + b"slow".rjust(60, b".")
-    found = examine(iter([data[:100], data[100:]]), len(data), rules)
+    found = examine(iter([data[:100], data[100:]]), len(data), Tools(rules))
     assert found.yara == ["needle"]
     assert found.problems == ["bytes 80 to 160 were not scanned: YARA did not finish within 1 s"]
     assert found.sha256 == hashlib.sha256(data).hexdigest()

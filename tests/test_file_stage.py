@@ -3,7 +3,7 @@
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,8 @@ from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
 from volforensic.evidence.signatures import recognise
 from volforensic.inventory.candidates import is_examined_by_head, is_examined_whole
-from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import Loss, stored_chunks
-from volforensic.inventory.file_stage import Examined, examine_inventory
+from volforensic.inventory.file_stage import Examined, FileToExamine, examine_inventory
 from volforensic.inventory.rule_files import load_yara_rules
 from volforensic.inventory.stage import walk_volumes
 from volforensic.preload import preloaded_modules
@@ -25,7 +24,7 @@ from volforensic.record import Problem
 from volforensic.sandbox.pool import Pool
 
 
-def examined(path: Path) -> Iterator[FileEntry | Examined | Problem]:
+def examined(path: Path, *, every_file: bool = True) -> Iterator[Examined | Problem]:
     descriptor = os.open(path, os.O_RDONLY)
     size = path.stat().st_size
     volume = Volume(
@@ -35,10 +34,15 @@ def examined(path: Path) -> Iterator[FileEntry | Examined | Problem]:
     try:
         with Pool(preload=preloaded_modules([]), jobs=1) as pool:
             batches = [batch for batch in walk_volumes(pool, descriptor, [volume]) if isinstance(batch, list)]
-            files = [(found, found.path) for batch in batches for found in batch if found.type == "file"]
-            yield from examine_inventory(pool, descriptor, iter(files), facts, load_yara_rules([]).compiled)
+            files = [FileToExamine(found, found.path) for batch in batches for found in batch if found.type == "file"]
+            rules = load_yara_rules([]).compiled
+            yield from examine_inventory(pool, descriptor, iter(files), facts, rules, every_file=every_file)
     finally:
         os.close(descriptor)
+
+
+def hashes_by_path(results: Iterable[Examined | Problem]) -> dict[bytes, str | None]:
+    return {found.entry.path: found.row().get("sha256") for found in results if isinstance(found, Examined)}
 
 
 def test_files_worth_it_are_hashed_and_a_damaged_one_costs_itself_only(tmp_path: Path) -> None:
@@ -46,13 +50,15 @@ def test_files_worth_it_are_hashed_and_a_damaged_one_costs_itself_only(tmp_path:
     block = image.block("/home/alice/a/deep/file")
     image.set_extents("/etc/passwd", extent_header(1, 4, 0) + extent_leaf(0, 1, 1 << 33))
     results = list(examined(image.path))
-    hashes = {found.entry.path: found.examination.sha256 for found in results if isinstance(found, Examined)}
+    hashes = hashes_by_path(results)
     content = (tmp_path / "tree" / "home/alice/a/deep/file").read_bytes()
     assert block
     assert hashes[b"/home/alice/a/deep/file"] == hashlib.sha256(content).hexdigest()
     assert hashes[b"/bin/tool"] == hashlib.sha256((tmp_path / "tree" / "bin/tool").read_bytes()).hexdigest()
-    looked_at = {found.path for found in results if isinstance(found, FileEntry)}
-    assert b"/usr/share/doc/one" in looked_at
+    assert hashes[b"/usr/share/doc/one"]
+    chosen = hashes_by_path(examined(image.path, every_file=False))
+    assert chosen[b"/usr/share/doc/one"] is None
+    assert chosen[b"/bin/tool"] == hashes[b"/bin/tool"]
 
 
 @pytest.mark.parametrize(

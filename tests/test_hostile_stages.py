@@ -11,7 +11,7 @@ import pytest
 from collection_runs import Files, ext4
 from inventory_samples import entry
 
-from volforensic import triage
+from volforensic import survey, triage
 from volforensic.case.folder import Case
 from volforensic.case.verification import verify
 from volforensic.collection import host, stage
@@ -28,8 +28,10 @@ from volforensic.inventory import stage as inventory_stage
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.examination import Examination
 from volforensic.inventory.file_bytes import Loss
-from volforensic.inventory.file_stage import ExaminationMessage
+from volforensic.inventory.file_worker import ExaminationMessage
+from volforensic.inventory.file_worker import Outcome as FileOutcome
 from volforensic.inventory.rule_files import load_yara_rules
+from volforensic.inventory.scanner import Match
 from volforensic.inventory.walk import WalkMessage
 from volforensic.items import Outcome
 from volforensic.preload import preloaded_modules
@@ -149,13 +151,13 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("message", LAYOUTS.values(), ids=LAYOUTS)
 def test_layouts_that_cannot_be(run: Run, message: Any) -> None:
-    run.take_over(triage, sends(message))
+    run.take_over(survey, sends(message))
     with pytest.raises(NoFilesystemError, match="the layout could not be read: the worker sent a message"):
         run.triage()
 
 
 def test_no_layout(run: Run) -> None:
-    run.take_over(triage, sends())
+    run.take_over(survey, sends())
     with pytest.raises(NoFilesystemError, match="the worker gave no layout"):
         run.triage()
 
@@ -315,14 +317,18 @@ def test_an_entry_of_eib_that_is_said_to_be_whole_is_not_written(run: Run) -> No
 
 def examined(**values: Any) -> ExaminationMessage:
     fields = {"sha256": "0" * 64, "size_read": 1, "mime": None, "family": "other"}
-    return ExaminationMessage(0, Examination(**{**fields, **values}))
+    return ExaminationMessage(0, [FileOutcome(Examination(**{**fields, **values}))])
 
 
 EXAMINATIONS = {
     "a hash that is a path": examined(sha256="../../../../etc/cron.d/x"),
     "a hash in capitals": examined(sha256="A" * 64),
     "a size below zero": examined(size_read=-1),
-    "an index that is none": ExaminationMessage(1 << 40, None),
+    "an index that is none": ExaminationMessage(1 << 40, [FileOutcome(None)]),
+    "no result": ExaminationMessage(0, []),
+    "more results than files": ExaminationMessage(0, [FileOutcome(None)] * 5000),
+    "a hash of another length": examined(sha256="0" * 63),
+    "a further hash that is none": examined(others={"md5": "<script>"}),
     "another type": [0, {"sha256": 1}],
     "nothing": None,
 }
@@ -339,7 +345,10 @@ def test_examinations_that_cannot_be(run: Run, message: Any) -> None:
 
 def test_an_examination_of_floods(run: Run) -> None:
     message = examined(
-        mime="\x1b]0;x\x07", yara=["x" * 10_000] * 100, references=["/\x1b[2J"] * 10_000, problems=["p" * 99] * 10_000
+        mime="\x1b]0;x\x07",
+        matches=[Match("x" * 10_000)] * 100,
+        references=["/\x1b[2J"] * 10_000,
+        problems=["p" * 99] * 10_000,
     )
     run.take_over(file_stage, sends(message))
     _, reasons, rows = run.triage()

@@ -11,8 +11,8 @@ PACKAGE = "volforensic"
 
 LAYERS = [
     {"cli", "__main__"},
-    {"triage", "acquisition", "batch"},
-    {"recording", "reporting", "items", "preload"},
+    {"triage", "hashing", "acquisition", "batch"},
+    {"recording", "reporting", "items", "preload", "file_pass", "survey", "voice"},
     {"report"},
     {"detection"},
     {"collection"},

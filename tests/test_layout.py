@@ -8,14 +8,14 @@ from pathlib import Path
 from hostile_images import MEBIBYTE, Ext, gpt_disk
 
 from volforensic.evidence.layout import Layout, LayoutArguments, read_layout
-from volforensic.sandbox.messages import HEARTBEAT
+from volforensic.sandbox.messages import PAGE_USED
 from volforensic.sandbox.worker import Workplace
 
 
 def layout_of(path: Path) -> Layout:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        place = Workplace(descriptor, mmap.mmap(-1, HEARTBEAT.size), None)
+        place = Workplace(descriptor, mmap.mmap(-1, PAGE_USED), None)
         return next(read_layout(place, LayoutArguments(size=path.stat().st_size)))
     finally:
         os.close(descriptor)

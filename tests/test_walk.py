@@ -21,7 +21,7 @@ from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import Loss, stored_chunks
 from volforensic.inventory.walk import WalkArguments, walk_filesystem
 from volforensic.record import Problem  # noqa: TC001 - a plain import, as everywhere
-from volforensic.sandbox.messages import HEARTBEAT
+from volforensic.sandbox.messages import PAGE_USED
 from volforensic.sandbox.worker import Workplace
 
 
@@ -32,7 +32,7 @@ class Walked:
         """Walk it."""
         self.descriptor = os.open(path, os.O_RDONLY)
         size = path.stat().st_size
-        place = Workplace(self.descriptor, mmap.mmap(-1, HEARTBEAT.size), None)
+        place = Workplace(self.descriptor, mmap.mmap(-1, PAGE_USED), None)
         given = WalkArguments(volume=0, offset=0, length=size, kind=kind, skipped=skipped or [], received=received)
         self.entries: list[FileEntry] = []
         self.problems: list[Problem] = []

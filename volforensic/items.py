@@ -16,6 +16,8 @@ from volforensic.record import SEVERITIES, Row, text, text_fields
 NOT_READ = "source not read"
 """The act that says that a source could not be read, and why."""
 
+BEGUN = "item begun"
+"""The act in the custody log that says where the source of an item lies, before its hash is known."""
 IDENTIFIED = "hash before"
 """The act in the custody log that says which source an item is."""
 
@@ -46,8 +48,14 @@ def source_fields(path: Path) -> Row:
     return text_fields("source", os.fsencode(path.resolve()))
 
 
+def is_known_path(case: Case, source: Source) -> bool:
+    """Return whether an item of the case lay where this source lies: only its hash tells whether it is the same."""
+    path = source_fields(source.path)["source"]
+    return any(known.source == path and _is_there(case.evidence(known.evidence)) for known in _identified(case))
+
+
 def choose_item(case: Case, source: Source, sha256: str, *, replace: bool) -> EvidenceFolder:
-    """Return the folder for this source, not begun yet.
+    """Return the folder for this source, not begun yet; ``sha256`` may be empty where its path is not known.
 
     What lay at the same path and had the same bytes is the same item; so is a file at the same path whose bytes
     differ, where its item was cut off or is to be replaced. A device's path names other bytes with every volume that
@@ -103,5 +111,5 @@ def _is_there(folder: EvidenceFolder) -> bool:
 def _identified(case: Case) -> Iterator[_Identified]:
     """Yield what the custody log says, the last word on each item last."""
     for entry in case.acts():
-        if entry.act == IDENTIFIED:
+        if entry.act in (BEGUN, IDENTIFIED):
             yield _Identified(**{key: str(entry.details.get(key, "")) for key in _Identified._fields})

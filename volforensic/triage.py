@@ -1,66 +1,59 @@
 """Triage: the stages in order for one evidence item. Who reads this file has read the tool."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from volforensic.case.evidence_folder import EvidenceFolder
 from volforensic.case.folder import Case
 from volforensic.collection.definitions import Artifact, Definition
-from volforensic.collection.host import Host, find_hosts, mounted_places
-from volforensic.collection.namespace import HostPaths
+from volforensic.collection.host import Host, mounted_places
 from volforensic.collection.stage import Evidence, FileEnd, collect
 from volforensic.detection.engine import detect
 from volforensic.errors import IntegrityError, NoFilesystemError
-from volforensic.evidence.layout import Layout, LayoutArguments
-from volforensic.evidence.layout_check import LayoutCheck
+from volforensic.evidence.image_hash import ImageHash
+from volforensic.evidence.layout import Layout
 from volforensic.evidence.source import Digest, Source
+from volforensic.file_pass import FilePass, end_of_hash, hash_source
 from volforensic.inventory.comparison import compare_volumes
-from volforensic.inventory.entry import FileEntry
-from volforensic.inventory.file_stage import Examined, examine_inventory
 from volforensic.inventory.rule_files import YaraRules
-from volforensic.inventory.stage import walk_volumes
 from volforensic.inventory.store import Inventory
-from volforensic.items import IDENTIFIED, Outcome, choose_item, discarding, source_fields, stored_outcome
+from volforensic.items import (
+    BEGUN,
+    IDENTIFIED,
+    Outcome,
+    choose_item,
+    discarding,
+    is_known_path,
+    source_fields,
+    stored_outcome,
+)
 from volforensic.preload import preloaded_modules
 from volforensic.record import SEVERITIES, Coverage, Finding, Problem, text, text_fields
 from volforensic.recording import Recorder, bounded, write_results
 from volforensic.sandbox.confinement import probe
-from volforensic.sandbox.pool import Failure, Pool, Task
+from volforensic.sandbox.pool import Pool
+from volforensic.survey import Survey, host_paths
+from volforensic.voice import Voice
 
+HASH_BEFORE = "hash before"
 _OF_VOLUMES = ("layout", "inventory")  # stages whose losses may have cost files: a journal that was not replayed
-_SUBVOLUME_ROOT = 256  # the inode number of every btrfs subvolume's root
-_LONGEST_REASONS = 2000
-
-
-class Voice(Protocol):
-    """What a triage says while it runs."""
-
-    def stage(self, name: str, total: int | None, unit: str) -> None:
-        """Begin a stage of ``total`` units, None where nobody knows."""
-
-    def advance(self, amount: int, current: str = "") -> None:
-        """Count more units as done; ``current`` is the object in hand."""
-
-    def end_stage(self, note: str = "") -> None:
-        """End the stage."""
-
-    def finding(self, finding: Finding) -> None:
-        """Tell a finding."""
-
-    def problem(self, problem: Problem) -> None:
-        """Tell what could not be read."""
 
 
 class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What to look for and how: definitions, YARA rules, workers, a second reading; what to do with a known item."""
+    """What to look for and how: definitions, YARA rules, workers, a second reading, which files are examined.
+
+    ``hashes`` are algorithms beside SHA-256. ``clobber`` and ``resume`` say what to do with a known item.
+    """
 
     definitions: tuple[Definition, ...]
     yara: YaraRules
     jobs: int = 2
     second_reader: bool = False
+    every_file: bool = True
+    hashes: tuple[str, ...] = ()
     clobber: bool = False
     resume: bool = False
 
@@ -80,26 +73,17 @@ def triage_source(case: Case, path: Path, options: TriageOptions, voice: Voice) 
     with Source(path) as source:
         pinned = msgspec.to_builtins(source.pin)
         case.log("source opened read-only", {**source_fields(path), "pinned": pinned})
-        before = _hash(source, voice, "hash before")
-        folder = choose_item(case, source, before.sha256, replace=options.clobber)
+        # What lay at this path before may be the same item: its hash tells. Else the hash is taken with the files.
+        before = hash_source(source, voice, HASH_BEFORE, options.hashes) if is_known_path(case, source) else None
+        folder = choose_item(case, source, before.sha256 if before else "", replace=options.clobber)
         if options.resume and not options.clobber and folder.finished:
             return stored_outcome(folder)
-        case.log(IDENTIFIED, {"evidence": folder.id, **source_fields(path), "sha256": before.sha256})
+        case.log(BEGUN, {"evidence": folder.id, **source_fields(path)})
         folder.begin(clobber=options.clobber, resume=options.resume)
-        with (
-            discarding(folder),
-            Pool(
-                preload=preloaded_modules(options.artifacts, second_reader=options.second_reader), jobs=options.jobs
-            ) as pool,
-        ):
-            return _Item(case, folder, source, pool, options, voice).run(before)
-
-
-def _hash(source: Source, voice: Voice, stage: str) -> Digest:
-    voice.stage(stage, source.pin.size, "bytes")
-    digest = source.digest(lambda count: voice.advance(count, str(source.path)))
-    voice.end_stage(f"sha256 {digest.sha256}")
-    return digest
+        preload = preloaded_modules(options.artifacts, second_reader=options.second_reader)
+        with discarding(folder), Pool(preload=preload, jobs=options.jobs) as pool, ExitStack() as stack:
+            beside = stack.enter_context(ImageHash(source, options.hashes)) if before is None else None
+            return _Item(case, folder, source, pool, options, voice).run(before, beside)
 
 
 class _Item:
@@ -118,18 +102,25 @@ class _Item:
         self.coverage: list[Coverage] = []
         self.findings: list[Finding] = []
 
-    def run(self, before: Digest) -> Outcome:
-        lacking = [Problem(stage="sandbox", reason=sentence, lost=False) for sentence in probe().missing()]
-        self._note(*before.problems, *lacking)
-        layout = self._read_layout()
+    def run(self, before: Digest | None, beside: ImageHash | None) -> Outcome:
+        self._note(*(Problem(stage="sandbox", reason=sentence, lost=False) for sentence in probe().missing()))
+        survey = Survey(self.source, self.pool, self.voice, self._note)
+        try:
+            layout = survey.read_layout()
+        except NoFilesystemError as error:
+            self._identify(before, beside)
+            self.case.log("source refused", {"evidence": self.folder.id, "reasons": error.wrong})
+            raise
+        self.case.log("layout", {"evidence": self.folder.id, "table": layout.table, "volumes": len(layout.volumes)})
         with Inventory(self.folder.scratch() / "inventory.sqlite") as inventory:
-            subvolumes = self._walk(inventory, layout)
+            subvolumes = survey.walk(inventory, layout)
             self._compare(inventory, layout)
-            hosts = self._find_hosts(inventory, layout, subvolumes)
-            paths = HostPaths([host.trees for host in hosts])
+            hosts = survey.find_hosts(inventory, layout, subvolumes)
+            paths = host_paths(hosts)
             evidence = Evidence(self.pool, self.source.descriptor, inventory, hosts, layout.facts(), paths)
             self._collect(evidence, layout)
-            self._examine(evidence)
+            self._note(*self._pass(evidence).run(self.voice, beside))
+            before = self._identify(before, beside)
             self._write_files(evidence)
         self._detect()
         after = self._after(before)
@@ -148,49 +139,6 @@ class _Item:
                 self.problems.append(kept)
                 self.voice.problem(kept)
 
-    def _read_layout(self) -> Layout:
-        task = Task(
-            function="volforensic.evidence.layout:read_layout",
-            arguments=LayoutArguments(size=self.source.pin.size),
-            message_type=Layout,
-            source=self.source.descriptor,
-            check=LayoutCheck(self.source.pin.size),
-        )
-        layout: Layout | None = None
-        for message in self.pool.run(task):
-            if isinstance(message, Failure):
-                self._note(Problem(stage="layout", reason=f"the layout could not be read: {message.reason}"))
-            else:
-                layout = message
-        if layout is not None:
-            self._note(*layout.problems)
-        if layout is None or not any(volume.is_readable for volume in layout.volumes):
-            reasons = "; ".join(problem.reason for problem in self.problems if problem.stage == "layout")[
-                :_LONGEST_REASONS
-            ]
-            self.case.log("source refused", {"evidence": self.folder.id, "reasons": reasons})
-            raise NoFilesystemError(
-                str(self.source.path),
-                f"holds no filesystem that can be read ({reasons or 'nothing known by a signature'})",
-                "`file` and `fdisk -l` tell more; open what is encrypted or LVM read-only and triage that device",
-            )
-        self.case.log("layout", {"evidence": self.folder.id, "table": layout.table, "volumes": len(layout.volumes)})
-        return layout
-
-    def _walk(self, inventory: Inventory, layout: Layout) -> list[FileEntry]:
-        self.voice.stage("inventory", layout.entries_expected(), "files")
-        subvolumes = []
-        for batch in walk_volumes(self.pool, self.source.descriptor, layout.volumes):
-            if isinstance(batch, Problem):
-                self._note(batch)
-                continue
-            inventory.add(batch)
-            subvolumes += [entry for entry in batch if entry.tree >= _SUBVOLUME_ROOT and _is_subvolume_root(entry)]
-            self.voice.advance(len(batch), text(batch[-1].path) if batch else "")
-        inventory.index()
-        self.voice.end_stage()
-        return subvolumes
-
     def _compare(self, inventory: Inventory, layout: Layout) -> None:
         if not self.options.second_reader:
             return
@@ -198,15 +146,6 @@ class _Item:
         descriptor, scratch = self.source.descriptor, self.folder.scratch()
         self._note(*compare_volumes(self.pool, descriptor, layout.volumes, inventory, scratch))
         self.voice.end_stage()
-
-    def _find_hosts(self, inventory: Inventory, layout: Layout, subvolumes: list[FileEntry]) -> list[Host]:
-        hosts = []
-        for found in find_hosts(self.pool, self.source.descriptor, inventory, layout, subvolumes):
-            if isinstance(found, Problem):
-                self._note(found)
-            else:
-                hosts.append(found)
-        return hosts
 
     def _collect(self, evidence: Evidence, layout: Layout) -> None:
         artifacts = self.options.artifacts
@@ -232,28 +171,28 @@ class _Item:
             ]
         self.voice.end_stage(f"{sum(item.records for item in self.coverage):,} records")
 
-    def _examine(self, evidence: Evidence) -> None:
-        total = evidence.inventory.count_files()
-        self.voice.stage("files", total, "files")
-        examined = passed = 0
-        for result in examine_inventory(
-            self.pool,
-            self.source.descriptor,
-            ((entry, evidence.paths.path_of(entry)) for entry in evidence.inventory.in_physical_order()),
-            evidence.volumes,
-            self.options.yara.compiled,
-        ):
-            if isinstance(result, Problem):
-                self._note(result)
-                continue
-            entry = result.entry if isinstance(result, Examined) else result
-            if isinstance(result, Examined):
-                examined += 1
-                evidence.inventory.note(entry, result.examination.row())
-            passed += 1
-            self.voice.advance(1, text(entry.path))
-        self.voice.advance(total - passed)  # files that hold no bytes are not handed out
-        self.voice.end_stage(f"{examined:,} hashed, typed and scanned")
+    def _pass(self, evidence: Evidence) -> FilePass:
+        return FilePass(
+            pool=self.pool,
+            source=self.source,
+            inventory=evidence.inventory,
+            paths=evidence.paths,
+            volumes=evidence.volumes,
+            rules=self.options.yara.compiled,
+            others=self.options.hashes,
+            every_file=self.options.every_file,
+        )
+
+    def _identify(self, before: Digest | None, beside: ImageHash | None) -> Digest:
+        """Return the hash that was taken first, or beside the files; it says in the custody log which source it is."""
+        if before is None:
+            if beside is None:
+                raise ValueError("neither a hash nor one that runs")
+            before = end_of_hash(beside, self.source, self.voice, HASH_BEFORE)
+        self._note(*before.problems)
+        identity = {"evidence": self.folder.id, **source_fields(self.source.path), "sha256": before.sha256}
+        self.case.log(IDENTIFIED, {**identity, **before.others})
+        return before
 
     def _write_files(self, evidence: Evidence) -> None:
         with self.folder.rows("files") as writer:
@@ -277,7 +216,7 @@ class _Item:
         self.voice.end_stage()
 
     def _after(self, before: Digest) -> Digest:
-        after = _hash(self.source, self.voice, "hash after")
+        after = hash_source(self.source, self.voice, "hash after")
         self.case.log("hash after", {"evidence": self.folder.id, "sha256": after.sha256})
         try:
             self.source.check_unchanged()
@@ -307,7 +246,3 @@ class _Item:
         }
         coverage = {"artifacts": self.coverage, "complete": self._is_complete()}
         write_results(self.folder, identity, self.findings, self.problems, coverage)
-
-
-def _is_subvolume_root(entry: FileEntry) -> bool:
-    return entry.inode == _SUBVOLUME_ROOT and entry.type == "directory"

@@ -7,6 +7,7 @@ import typer
 
 from volforensic.cli.artifacts import application as artifacts
 from volforensic.cli.doctor import examine_host
+from volforensic.cli.hash import hash_files
 from volforensic.cli.standard_output import discard_the_rest, say
 from volforensic.cli.triage import triage_sources
 from volforensic.cli.verify import verify_case
@@ -23,6 +24,7 @@ application = typer.Typer(
     "Example: volforensic triage disk.raw --case case-17",
 )
 application.command("triage")(triage_sources)
+application.command("hash")(hash_files)
 application.command("verify")(verify_case)
 application.add_typer(artifacts, name="artifacts")
 application.command("doctor")(examine_host)

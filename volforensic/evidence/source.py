@@ -2,11 +2,10 @@
 
 import errno
 import fcntl
-import hashlib
 import os
 import stat
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +13,7 @@ from typing import Self
 import msgspec
 
 from volforensic.errors import IntegrityError, SourceError
+from volforensic.evidence.digests import Digests
 from volforensic.record import Problem
 
 _HASH_BLOCK = 512 << 10  # fits the second-level cache, so hashing does not wait for memory
@@ -33,10 +33,11 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Digest(msgspec.Struct, frozen=True, kw_only=True):
-    """The SHA-256 over the whole source; bytes that did not read count as NUL and are named in ``problems``."""
+    """The hashes over the whole source; bytes that did not read count as NUL and are named in ``problems``."""
 
     sha256: str
     problems: list[Problem]
+    others: dict[str, str] = {}
 
 
 class Source:
@@ -73,10 +74,13 @@ class Source:
         if now != self.pin:
             raise IntegrityError(str(self.path), f"changed while it was read: {self.pin} became {now}")
 
-    def digest(self, advance: Callable[[int], None] = lambda _: None) -> Digest:
-        """Read the whole source once, in order, and return its hash; ``advance`` is told how many bytes were read."""
+    def digest(self, advance: Callable[[int], None] = lambda _: None, others: Collection[str] = ()) -> Digest:
+        """Read the whole source once, in order, and return its hash; ``advance`` is told how many bytes were read.
+
+        ``others`` are algorithms beside SHA-256 (``digests.OPTIONAL_ALGORITHMS``). What ``advance`` raises ends it.
+        """
         os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        digest = hashlib.sha256()
+        digest = Digests(others)
         problems: list[Problem] = []
         view = memoryview(bytearray(_HASH_BLOCK))
         for start, end, is_hole in self._ranges():
@@ -87,7 +91,7 @@ class Source:
                 advance(len(part))
         # The workers share this descriptor: from now on it is read in places, not from end to end.
         os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_NORMAL)
-        return Digest(sha256=digest.hexdigest(), problems=problems)
+        return Digest(sha256=digest.sha256, problems=problems, others=digest.others)
 
     def _ranges(self) -> Iterator[tuple[int, int, bool]]:
         """Yield (start, end, whether it is a hole) over the source: the holes of a sparse image need no reading."""

@@ -1,13 +1,14 @@
-"""The examination of one file's bytes: hash, type, YARA and what the file names, in one pass."""
+"""The examination of one file's bytes: hashes, type, YARA and what the file names, in one pass."""
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
+from volforensic.evidence.digests import Digests, Hashes
 from volforensic.inventory import indicators as naming
 from volforensic.inventory import magic_edge, signatures
+from volforensic.inventory.candidates import is_examined_by_head
 from volforensic.inventory.scanner import STRINGS_PER_RULE, Match, MatchedString, RuleSet, ScanError
 from volforensic.record import Row
 
@@ -15,30 +16,64 @@ WINDOW_SIZE = 64 << 20
 """Bytes that are scanned at once."""
 OVERLAP_SIZE = 1 << 20
 """Bytes of the window before that are scanned again, for what lies across the border."""
+_LONGEST_TEXT = 4 << 10
 
 
-class Examination(msgspec.Struct, frozen=True, kw_only=True):
+class Examination(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """What the bytes of one file are.
 
     ``size_read`` is how many bytes were given (hashed), ``problems`` says which of them were not scanned and why.
     ``family`` is the signature table's (elf, script, text, json …) or ``other``; ``mime`` is None where nobody knows.
+    ``others`` are hashes by further algorithms.
     """
 
     sha256: str
     size_read: int
     mime: str | None
     family: str
-    yara: list[str] = []
     matches: list[Match] = []
     references: list[str] = []
     indicators: list[str] = []
     problems: list[str] = []
+    others: dict[str, str] = {}
+
+    @property
+    def yara(self) -> list[str]:
+        """The names of the rules that match, in order."""
+        return [match.rule for match in self.matches]
 
     def row(self) -> Row:
-        """Return the keys that the inventory's row of the file gets."""
-        row: Row = msgspec.to_builtins(self)
-        row.pop("size_read")
+        """Return the keys that the inventory's row of the file gets; lists that are empty are left out but ``yara``."""
+        row: Row = {"sha256": self.sha256, "mime": self.mime, "family": self.family, "yara": self.yara, **self.others}
+        if self.matches:
+            row["matches"] = msgspec.to_builtins(self.matches)
+        if self.references:
+            row["references"] = self.references
+        if self.indicators:
+            row["indicators"] = self.indicators
+        if self.problems:
+            row["problems"] = self.problems
         return row
+
+    def refused(self) -> str:
+        """Return why a worker cannot have found this honestly; "" where it can."""
+        hashes = [self.sha256, *self.others.values()]
+        if len(self.sha256) != 64 or any(len(digest) > 128 or not _is_hexadecimal(digest) for digest in hashes):
+            return "a file's hash is none"
+        if self.size_read < 0 or len(self.mime or "") > _LONGEST_TEXT or len(self.family) > _LONGEST_TEXT:
+            return "a file's size or type is none"
+        return ""
+
+
+class Tools(NamedTuple):
+    """What files are examined with: rules and libmagic's cookie (None leaves either out), further algorithms."""
+
+    rules: RuleSet | None = None
+    magic: Any | None = None
+    others: Collection[str] = ()
+
+
+NO_TOOLS = Tools()
 
 
 class Window(NamedTuple):
@@ -49,43 +84,65 @@ class Window(NamedTuple):
     repeated: int
 
 
-def examine(
-    data_windows: Iterable[bytes], size: int, rules: RuleSet | None = None, magic: Any | None = None
-) -> Examination:
+def examine(data_windows: Iterable[bytes], size: int, tools: Tools = NO_TOOLS, *, is_named: bool = True) -> Examination:
     """Examine a file whose bytes come in order, each once, in pieces of any size.
 
     Args:
         data_windows: The file's bytes in order, holes as zeros. Pieces of up to ``WINDOW_SIZE`` bytes are scanned as
             they are, without a copy, where the file is one piece.
         size: Size of the file in bytes as its filesystem gives it; a difference to what came is a problem.
-        rules: The rules to scan with; None leaves YARA out.
-        magic: What ``magic_edge.prepare`` gave; None leaves libmagic out.
+        tools: Rules, libmagic, further hash algorithms.
+        is_named: Whether texts are searched for what they name too, not only programs, scripts and JSON.
     """
-    digest = hashlib.sha256()
+    digests = Digests(tools.others)
     matches: dict[str, list[MatchedString]] = {}
     problems: list[str] = []
     head, read, kind = b"", 0, signatures.identify(b"")
     named: tuple[list[str], list[str]] = ([], [])
     for window in _windows(data_windows):
-        digest.update(memoryview(window.data)[window.repeated :])
+        digests.update(memoryview(window.data)[window.repeated :])
         read = window.offset + len(window.data)
-        _scan(window, rules, matches, problems)
+        _scan(window, tools.rules, matches, problems)
         if window.offset == 0:
             head = window.data[: signatures.HEAD_SIZE]
             kind = signatures.identify(head)
-            named = _names(window.data, size, kind, suspicious=bool(matches))
+            if is_named or matches or is_examined_by_head(head, size):
+                named = _names(window.data, size, kind, suspicious=_is_suspicious(window.data, tools.rules, matches))
     if read != size:
         problems.append(f"{read} of {size} bytes were examined")
     return Examination(
-        sha256=digest.hexdigest(),
+        sha256=digests.sha256,
         size_read=read,
-        mime=kind.mime if kind else magic_edge.identify(magic, head),
+        mime=kind.mime if kind else magic_edge.identify(tools.magic, head),
         family=kind.family if kind else "other",
-        yara=sorted(matches),
         matches=[Match(rule, strings) for rule, strings in sorted(matches.items())],
         references=named[0],
         indicators=named[1],
         problems=problems,
+        others=digests.others,
+    )
+
+
+def examine_bytes(data: bytes, hashes: Hashes, tools: Tools, *, is_named: bool = True) -> Examination:
+    """Examine a file that is given whole, at most ``WINDOW_SIZE`` bytes, and whose hashes are known."""
+    matches: dict[str, list[MatchedString]] = {}
+    problems: list[str] = []
+    head = data[: signatures.HEAD_SIZE]
+    kind = signatures.identify(head)
+    _scan(Window(0, data, 0), tools.rules, matches, problems)
+    named: tuple[list[str], list[str]] = ([], [])
+    if is_named or matches or is_examined_by_head(head, len(data)):
+        named = _names(data, len(data), kind, suspicious=_is_suspicious(data, tools.rules, matches))
+    return Examination(
+        sha256=hashes.sha256,
+        size_read=len(data),
+        mime=kind.mime if kind else magic_edge.identify(tools.magic, head),
+        family=kind.family if kind else "other",
+        matches=[Match(rule, strings) for rule, strings in sorted(matches.items())],
+        references=named[0],
+        indicators=named[1],
+        problems=problems,
+        others=hashes.others,
     )
 
 
@@ -134,8 +191,17 @@ def _names(
     """
     family = kind.family if kind else "other"
     if family == "elf":
-        return [], naming.binary_indicators(data) if suspicious or b"stratum" in data else []
+        return [], naming.binary_indicators(data) if suspicious else []
     readable = family in signatures.TEXT_FAMILIES or suspicious
     if family == "script" or (readable and size <= naming.TEXT_LIMIT):
         return naming.references(data), naming.text_indicators(data)
     return [], []
+
+
+def _is_suspicious(data: bytes, rules: RuleSet | None, matches: Mapping[str, object]) -> bool:
+    """Return whether a program is worth a search: a rule says so, or, without rules, the word that miners know."""
+    return bool(matches) if rules is not None else b"stratum" in data
+
+
+def _is_hexadecimal(digest: str) -> bool:
+    return not digest.strip("0123456789abcdef")

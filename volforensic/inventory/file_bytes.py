@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from volforensic.evidence.filesystems import open_filesystem
 from volforensic.evidence.layout import VolumeFacts
 from volforensic.evidence.node import Extent, Reader
 from volforensic.evidence.reader import Window
-from volforensic.inventory.entry import FileEntry
 
 BLOCK_SIZE = 4 << 20
 """Bytes of one block, at most."""
@@ -30,6 +29,30 @@ class Block(NamedTuple):
     data: bytes
 
 
+class StoredFile(Protocol):
+    """What is asked of a file to read it: an entry of the inventory has it, and what a worker is given of one."""
+
+    @property
+    def volume(self) -> int:
+        """The index of its volume."""
+
+    @property
+    def tree(self) -> int:
+        """Its subvolume, 0 where the filesystem has none."""
+
+    @property
+    def inode(self) -> int:
+        """Its inode."""
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+
+    @property
+    def extents(self) -> tuple[Extent, ...] | None:
+        """Its runs; None where it is read through its filesystem."""
+
+
 OpenFilesystem = Callable[[int], Reader]
 
 
@@ -44,7 +67,9 @@ def filesystem_opener(descriptor: int, volumes: dict[int, VolumeFacts]) -> OpenF
     return opened
 
 
-def stored_chunks(descriptor: int, entry: FileEntry, filesystem: OpenFilesystem, losses: list[Loss]) -> Iterator[Block]:
+def stored_chunks(
+    descriptor: int, entry: StoredFile, filesystem: OpenFilesystem, losses: list[Loss]
+) -> Iterator[Block]:
     """Yield the file's bytes as they are stored, in rising order, without its holes."""
     if entry.extents is None:
         yield from _through_filesystem(entry, filesystem, losses)
@@ -57,7 +82,7 @@ def stored_chunks(descriptor: int, entry: FileEntry, filesystem: OpenFilesystem,
             yield from _read_extent(descriptor, part, losses)
 
 
-def _through_filesystem(entry: FileEntry, filesystem: OpenFilesystem, losses: list[Loss]) -> Iterator[Block]:
+def _through_filesystem(entry: StoredFile, filesystem: OpenFilesystem, losses: list[Loss]) -> Iterator[Block]:
     position = 0
     try:
         for start, data in filesystem(entry.volume).chunks(entry.tree, entry.inode):
@@ -88,4 +113,19 @@ def _read_around_damage(descriptor: int, extent: Extent, losses: list[Loss]) -> 
             data = Window(descriptor, extent.source_offset + start, size).read_at(0, size)
             yield Block(extent.file_offset + start, data)
         except OSError as error:
-            losses.append(Loss(extent.file_offset + start, size, f"read error: {error.strerror}"))
+            place = extent.source_offset + start
+            losses.append(
+                Loss(extent.file_offset + start, size, f"read error at byte {place} of the source: {error.strerror}")
+            )
+
+
+def merged(losses: list[Loss]) -> list[Loss]:
+    """Return the losses in the order of the file; those that follow on each other become one, with the first reason."""
+    joined: list[Loss] = []
+    for loss in sorted(losses):
+        last = joined[-1] if joined else None
+        if last is not None and last.offset + last.length >= loss.offset:
+            joined[-1] = last._replace(length=max(last.length, loss.offset + loss.length - last.offset))
+        else:
+            joined.append(loss)
+    return joined

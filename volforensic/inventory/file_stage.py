@@ -1,140 +1,151 @@
-"""The files stage: files worth it are hashed, typed and scanned in workers, in the order of the disk."""
+"""The files stage: every file is hashed, typed and scanned in workers, in the order of the disk, each inode once."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from volforensic.evidence.layout import VolumeFacts
-from volforensic.inventory.candidates import is_examined_by_head, is_examined_whole
+from volforensic.inventory.candidates import is_examined_whole
 from volforensic.inventory.entry import FileEntry
-from volforensic.inventory.examination import Examination, examine
-from volforensic.inventory.file_bytes import Loss, OpenFilesystem, filesystem_opener, stored_chunks
-from volforensic.inventory.scanner import RuleSet
-from volforensic.record import Problem, text_fields
+from volforensic.inventory.examination import Examination
+from volforensic.inventory.file_bytes import Loss
+from volforensic.inventory.file_worker import ExaminationArguments, ExaminationMessage, FileJob, Outcome
+from volforensic.record import Problem, Row, text_fields
+from volforensic.sandbox.batches import work_in_batches
 from volforensic.sandbox.confinement import GIBIBYTE, Limits
-from volforensic.sandbox.pieces import LostItem, work_on
+from volforensic.sandbox.pieces import LostItem
 from volforensic.sandbox.pool import Pool, Task
-from volforensic.sandbox.worker import Workplace
 
-LARGEST_HOLE = GIBIBYTE
-_HEAD_SIZE = 4096
-_FILES_PER_TASK = 4000
+_FILES_PER_TASK = 20_000
 _BYTES_PER_TASK = GIBIBYTE
-_FILE_COST = 64 << 10  # what opening one more file counts for, in bytes
+_FILE_COST = 16 << 10  # what opening one more file counts for, in bytes
 # A YARA engine maps gigabytes that it never touches; what it writes to is limited like everything else.
 _LIMITS = Limits(memory=GIBIBYTE, address_space=0, processor_seconds=900, item_seconds=60, output=GIBIBYTE)
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SECONDS_PER_GIBIBYTE, _MOST_GIBIBYTES = 30, 2000
-_MOST_PROBLEMS = 50  # of one file, one by one
+_MOST_LOSSES = 50  # of one file, one by one
+_WANTED_BY_HEAD, _WANTED, _WANTED_WITH_NAMES = 0, 1, 2
 
 
-class ExaminedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file to examine: its entry, its path on the host, and whether its first bytes still decide."""
+class FileToExamine(NamedTuple):
+    """A file, its path on the host, and a bit for each of ``OPTIONAL_ALGORITHMS`` that is wanted of it."""
 
     entry: FileEntry
     path: bytes
-    is_whole: bool
-
-
-class ExaminationArguments(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch of files, the volumes that they lie in, the compiled YARA rules (our own: not evidence)."""
-
-    files: list[ExaminedFile]
-    volumes: dict[int, VolumeFacts]
-    rules: bytes
-
-
-class ExaminationMessage(msgspec.Struct, frozen=True, array_like=True):
-    """What came of the file ``index`` of the batch; None where its first bytes were not worth more."""
-
-    index: int
-    examination: Examination | None
+    algorithms: int = 0
 
 
 class Examined(msgspec.Struct, frozen=True, kw_only=True):
-    """A file and what its bytes are."""
+    """A file and what its bytes are; ``examination`` is None where its first bytes were not worth more.
 
-    entry: FileEntry
-    examination: Examination
-
-
-def examine_files(place: Workplace, arguments: object) -> Iterator[ExaminationMessage]:
-    """Yield a message for each file: worker function, ``ExaminationArguments``; ``prepared`` is libmagic's cookie."""
-    given = msgspec.convert(arguments, ExaminationArguments)
-    rules = RuleSet.deserialize(given.rules)
-    filesystem = filesystem_opener(place.source, given.volumes)
-    for index, file in enumerate(given.files):
-        place.begin_item(index)
-        entry = file.entry
-        losses: list[Loss] = []
-        if not file.is_whole and not is_examined_by_head(_head(place, entry, filesystem), entry.size):
-            yield ExaminationMessage(index, None)
-            continue
-        result = examine(_pieces(place, index, entry, filesystem, losses), entry.size, rules, place.prepared)
-        if losses:
-            noted = [f"bytes {loss.offset} to {loss.offset + loss.length}: {loss.reason}" for loss in losses[:20]]
-            result = msgspec.structs.replace(result, problems=[*result.problems, *noted])
-        yield ExaminationMessage(index, result)
-
-
-def examine_inventory(
-    pool: Pool, source: int, files: Iterator[tuple[FileEntry, bytes]], volumes: dict[int, VolumeFacts], rules: bytes
-) -> Iterator[FileEntry | Examined | Problem]:
-    """Yield each examined file, and the entry of each file that was looked at and not worth it, in physical order.
-
-    ``files`` are regular files with their paths on the host. A file that ends its worker twice is a problem.
+    ``losses`` are the byte ranges that were not read: they count as NUL bytes in the hashes.
     """
 
-    def task_of(piece: Sequence[ExaminedFile]) -> Task:
+    entry: FileEntry
+    examination: Examination | None
+    losses: list[Loss] = []
+
+    def row(self) -> Row:
+        """Return the keys that the inventory's row gets. Hashes of a file that did not read whole are no file's hashes.
+
+        They are told by other names, ``sha256_partial`` and so on.
+        """
+        if self.examination is None:
+            return {}
+        row = self.examination.row()
+        if self.losses:
+            for name in ("sha256", *self.examination.others):
+                row[f"{name}_partial"] = row.pop(name)
+            told = [f"bytes {loss.offset} to {loss.offset + loss.length}: {loss.reason}" for loss in self.losses]
+            row["problems"] = [*row.get("problems", ()), *told[:_MOST_LOSSES]]
+        return row
+
+
+def examine_inventory(  # noqa: PLR0913 - what the workers need, and what is wanted of them
+    pool: Pool,
+    source: int,
+    files: Iterator[FileToExamine],
+    volumes: dict[int, VolumeFacts],
+    rules: bytes,
+    *,
+    every_file: bool = True,
+    reach: Callable[[], int] | None = None,
+) -> Iterator[Examined | Problem]:
+    """Yield each file that was looked at, in the order given, and a problem for whatever was not read of one.
+
+    Args:
+        pool: The workers.
+        source: The source's descriptor.
+        files: Regular files in physical order. Empty ones are passed over; of the names of one inode the first counts.
+        volumes: The volumes that they lie in.
+        rules: Compiled YARA rules; none (``b""``) leave YARA out.
+        every_file: Whether every file is examined, or those that is_examined_whole or their first bytes choose.
+        reach: Tells up to which byte the source may be read: files behind it wait.
+    """
+
+    def task_of(piece: Sequence[FileToExamine]) -> Task:
         gibibytes = min(sum(max(0, file.entry.size) for file in piece) >> 30, _MOST_GIBIBYTES)
+        jobs = [_job(file, every_file=every_file) for file in piece]
         return Task(
-            function="volforensic.inventory.file_stage:examine_files",
+            function="volforensic.inventory.file_worker:examine_files",
             prepare="volforensic.inventory.magic_edge:prepare",
-            arguments=ExaminationArguments(files=list(piece), volumes=volumes, rules=rules),
+            arguments=ExaminationArguments(jobs=msgspec.msgpack.encode(jobs), volumes=volumes, rules=rules),
             message_type=ExaminationMessage,
             source=source,
             limits=msgspec.structs.replace(
                 _LIMITS, processor_seconds=_LIMITS.processor_seconds + _SECONDS_PER_GIBIBYTE * gibibytes
             ),
             check=_ExaminationCheck(),
+            reach=reach,
         )
 
-    for file, message in work_on(pool, _batches(files), task_of, last=ExaminationMessage):
-        if isinstance(message, LostItem):
-            yield _problem(file, f"the file could not be examined: {message.reason}")
-        elif isinstance(message, ExaminationMessage):
-            if message.examination is None:
-                yield file.entry
-                continue
-            yield Examined(entry=file.entry, examination=message.examination)
-            for reason in message.examination.problems[:_MOST_PROBLEMS]:
-                yield _problem(file, reason)
+    for file, outcome in work_in_batches(pool, _batches(_each_inode_once(files)), task_of):
+        if isinstance(outcome, LostItem):
+            yield _problem(file, f"the file could not be examined: {outcome.reason}")
+            continue
+        yield Examined(entry=file.entry, examination=outcome.examination, losses=outcome.losses)
+        if outcome.examination is not None:
+            yield from _problems(file, outcome)
 
 
 class _ExaminationCheck:
-    """The check of what the worker says of a file's bytes."""
+    """The check of what the worker says of files' bytes."""
 
     def refused(self, message: ExaminationMessage) -> str:
-        found = message.examination
-        if found is None:
-            return ""
-        if not _SHA256.fullmatch(found.sha256) or found.size_read < 0:
-            return "a file's hash or size is none"
-        return ""
+        return next(filter(None, (one.examination.refused() for one in message.results if one.examination)), "")
 
     def missing(self) -> str:
         return ""
 
 
-def _batches(files: Iterator[tuple[FileEntry, bytes]]) -> Iterator[list[ExaminedFile]]:
-    batch: list[ExaminedFile] = []
+def _job(file: FileToExamine, *, every_file: bool) -> FileJob:
+    entry = file.entry
+    wanted = _WANTED if every_file else _WANTED_BY_HEAD
+    if is_examined_whole(entry, file.path):
+        wanted = _WANTED_WITH_NAMES
+    return FileJob(entry.volume, entry.tree, entry.inode, entry.size, entry.extents, wanted, file.algorithms)
+
+
+def _each_inode_once(files: Iterator[FileToExamine]) -> Iterator[FileToExamine]:
+    linked: set[tuple[int, int, int]] = set()
+    for file in files:
+        entry = file.entry
+        if entry.links > 1:
+            identity = (entry.volume, entry.tree, entry.inode)
+            if identity in linked:
+                continue
+            linked.add(identity)
+        yield file
+
+
+def _batches(files: Iterator[FileToExamine]) -> Iterator[list[FileToExamine]]:
+    batch: list[FileToExamine] = []
     size = 0
-    for entry, host_path in files:
-        if not entry.size:
+    for file in files:
+        if not file.entry.size:
             continue
-        batch.append(ExaminedFile(entry=entry, path=host_path, is_whole=is_examined_whole(entry, host_path)))
-        size += max(0, entry.size) + _FILE_COST
+        batch.append(file)
+        size += max(0, file.entry.size) + _FILE_COST
         if len(batch) >= _FILES_PER_TASK or size >= _BYTES_PER_TASK:
             yield batch
             batch, size = [], 0
@@ -142,45 +153,24 @@ def _batches(files: Iterator[tuple[FileEntry, bytes]]) -> Iterator[list[Examined
         yield batch
 
 
-def _pieces(
-    place: Workplace, index: int, entry: FileEntry, filesystem: OpenFilesystem, losses: list[Loss]
-) -> Iterator[bytes]:
-    """Yield the file's bytes in order, holes as NUL bytes up to ``LARGEST_HOLE``; what is beyond is a loss."""
-    position = holes = 0
-    for block in stored_chunks(place.source, entry, filesystem, losses):
-        place.begin_item(index)
-        if block.position > position:
-            holes += block.position - position
-            if holes > LARGEST_HOLE:
-                losses.append(Loss(position, entry.size - position, f"holes of more than {LARGEST_HOLE} bytes"))
-                return
-            yield from _zeros(block.position - position)
-        yield block.data[max(0, position - block.position) :]
-        position = max(position, block.position + len(block.data))
-    rest = entry.size - position
-    if 0 < rest <= LARGEST_HOLE - holes:
-        yield from _zeros(rest)
-    elif rest > 0:
-        losses.append(Loss(position, rest, f"holes of more than {LARGEST_HOLE} bytes"))
+def _problems(file: FileToExamine, outcome: Outcome) -> Iterator[Problem]:
+    for loss in outcome.losses[:_MOST_LOSSES]:
+        yield _problem(file, loss.reason, loss)
+    if len(outcome.losses) > _MOST_LOSSES:
+        rest = outcome.losses[_MOST_LOSSES:]
+        yield _problem(file, f"{len(rest)} more ranges, {sum(loss.length for loss in rest)} bytes, were not read")
+    for reason in outcome.examination.problems[:_MOST_LOSSES] if outcome.examination else ():
+        yield _problem(file, reason)
 
 
-def _zeros(size: int) -> Iterator[bytes]:
-    step = 4 << 20
-    for start in range(0, size, step):
-        yield bytes(min(step, size - start))
-
-
-def _head(place: Workplace, entry: FileEntry, filesystem: OpenFilesystem) -> bytes:
-    """Return a file's first bytes; empty where they do not read (the file costs no more than that here)."""
-    if entry.extents:
-        first = entry.extents[0]
-        entry = msgspec.structs.replace(entry, extents=(first._replace(length=min(first.length, _HEAD_SIZE)),))
-    block = next(stored_chunks(place.source, entry, filesystem, []), None)
-    return block.data[:_HEAD_SIZE] if block is not None and block.position == 0 else b""
-
-
-def _problem(file: ExaminedFile, reason: str) -> Problem:
+def _problem(file: FileToExamine, reason: str, loss: Loss | None = None) -> Problem:
     entry = file.entry
     return Problem(
-        stage="files", reason=reason, volume=entry.volume, inode=entry.inode, **text_fields("source", file.path)
+        stage="files",
+        reason=reason,
+        volume=entry.volume,
+        inode=entry.inode,
+        offset=None if loss is None else loss.offset,
+        length=None if loss is None else loss.length,
+        **text_fields("source", file.path),
     )

@@ -31,6 +31,7 @@ _CHANGE_AND_START = re.compile(
 
 _ASSIGNED_PATH = re.compile(rb"(?<![\w$])([A-Za-z_]\w{0,31})=[\"']?(/[\w./+@-]{1,255})")
 _VARIABLE_PATH = re.compile(rb"\$\{?([A-Za-z_]\w{0,31})\}?[\"']?(/[\w./+@-]{1,255})")
+_ASSIGNMENT_MARKS = (b"=/", b'="/', b"='/")
 _VARIABLE_LIMIT = 100
 
 _SCHEME_MARK = b"://"
@@ -109,6 +110,8 @@ def _started_after_change(data: bytes) -> Iterator[bytes]:
 
 
 def _below_variables(data: bytes) -> Iterator[bytes]:
+    if not any(mark in data for mark in _ASSIGNMENT_MARKS):  # the pattern begins at every word: that is dear
+        return
     values = {match[1]: match[2] for match in islice(_ASSIGNED_PATH.finditer(data), _VARIABLE_LIMIT)}
     if values:
         yield from (values[match[1]] + match[2] for match in _VARIABLE_PATH.finditer(data) if match[1] in values)

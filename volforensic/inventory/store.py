@@ -27,22 +27,22 @@ _SCHEMA = """
         volume INTEGER, tree INTEGER, inode INTEGER, data BLOB, PRIMARY KEY (volume, tree, inode)
     ) WITHOUT ROWID;
 """
-_INDEXES = """
-    CREATE INDEX entry_by_path ON entry (volume, parent, name);
-    CREATE INDEX entry_by_name ON entry (name);
-    CREATE INDEX file_by_place ON entry (is_file, place);
-"""
+_INDEXES = (
+    "CREATE INDEX entry_by_path ON entry (volume, parent, name)",
+    "CREATE INDEX entry_by_name ON entry (name)",
+    "CREATE INDEX file_by_place ON entry (place) WHERE is_file = 1",
+)
 _LARGEST = (1 << 63) - 1
 
 
 class Inventory:
     """Holds the SQLite file. Add entries, ``index()`` once, then ask. Use it as a context manager."""
 
-    def __init__(self, path: Path) -> None:
-        """Create the file; it must not exist."""
-        self._connection = sqlite3.connect(path, isolation_level=None)
+    def __init__(self, path: Path | None = None) -> None:
+        """Create the file; it must not exist. Without a path it has no name and goes with the inventory."""
+        self._connection = sqlite3.connect(path or "", isolation_level=None)
         self._connection.executescript(_SCHEMA)
-        self._connection.execute("BEGIN")
+        self._connection.execute("BEGIN")  # one transaction from the first row to the last note: nothing is kept
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(FileEntry)
 
@@ -66,8 +66,8 @@ class Inventory:
 
     def index(self) -> None:
         """Build the indexes: after the last ``add``."""
-        self._connection.execute("COMMIT")
-        self._connection.executescript(_INDEXES)
+        for statement in _INDEXES:
+            self._connection.execute(statement)
 
     def note(self, entry: FileEntry, row: Row) -> None:
         """Keep what was found out about the entry of one path; of two notes on a path the later stays."""

@@ -17,7 +17,11 @@ FRAME_COST = 4 << 10
 KIND_MESSAGE, KIND_FAILED, KIND_DONE = 1, 2, 3
 
 HEARTBEAT = struct.Struct("<QQ")
-"""Signs of life so far, and the item that the worker has in hand."""
+"""What the worker writes on the shared page: signs of life so far, and the item that it has in hand."""
+REACH = struct.Struct("<Q")
+"""What the parent writes behind it: the byte of the source up to which the worker may read."""
+UNBOUNDED_REACH = (1 << 64) - 1
+PAGE_USED = HEARTBEAT.size + REACH.size
 
 
 class Start(msgspec.Struct, frozen=True, tag=True, kw_only=True):

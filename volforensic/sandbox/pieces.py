@@ -41,7 +41,7 @@ def work_on(
     drops what it had when ``Again`` comes.
     """
     known: dict[int, _Piece[Item]] = {}
-    lost = _LostTime()
+    lost = LostTime()
 
     def tasks() -> Iterator[Task]:
         for number, items in enumerate(pieces):
@@ -60,13 +60,15 @@ def work_on(
             yield known[number].items[message.index], message
 
 
-class _LostTime:
+class LostTime:
     """Holds how many seconds were lost on workers that did not end well."""
 
     def __init__(self) -> None:
+        """Begin with none."""
         self.seconds = 0.0
 
     def add(self, failure: Failure) -> None:
+        """Count what one failure has cost."""
         self.seconds += failure.seconds
 
 
@@ -98,7 +100,7 @@ class _Piece(Generic[Item]):
         return _Piece(items, self.task_of, self.last)
 
 
-def _behind(pool: Pool, piece: _Piece[Item], lost: _LostTime) -> Iterator[tuple[Item, Any]]:
+def _behind(pool: Pool, piece: _Piece[Item], lost: LostTime) -> Iterator[tuple[Item, Any]]:
     """Go on with a piece whose worker died: the culprit alone, then the rest, until the piece is done."""
     while piece.done < len(piece.items):
         if lost.seconds > MOST_SECONDS_LOST:
@@ -117,7 +119,7 @@ def _behind(pool: Pool, piece: _Piece[Item], lost: _LostTime) -> Iterator[tuple[
                 yield piece.items[message.index], message
 
 
-def _alone(pool: Pool, piece: _Piece[Item], lost: _LostTime) -> Iterator[tuple[Item, Any]]:
+def _alone(pool: Pool, piece: _Piece[Item], lost: LostTime) -> Iterator[tuple[Item, Any]]:
     (item,) = piece.items
     yield item, Again()
     for message in pool.run(piece.task):

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +32,7 @@ _MOST_JOBS = 64  # the notices of so many fit into the socket: neither side ever
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _PIPE_SIZE = 1 << 20
 _TICK_SECONDS = 0.25
+_HELD_TICK_SECONDS = 0.01
 _MESSAGE_LIMIT = 64 << 10
 
 
@@ -41,7 +42,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     ``function`` is ``package.module:function`` with ``(Workplace, arguments) -> Iterator[message]``; ``arguments`` go
     through MessagePack. ``message_type`` is what each yielded message is decoded into. ``prepare`` names a function
     without arguments that the worker calls before it is locked in (to open a library's own data); its result is
-    ``Workplace.prepared``. ``check`` looks at each message in the parent; a task with one runs once.
+    ``Workplace.prepared``. ``check`` looks at each message in the parent; a task with one runs once. ``reach`` tells up
+    to which byte the source may be read (``Workplace.wait_for``): it is asked again and again while the worker runs.
     """
 
     function: str
@@ -51,6 +53,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     prepare: str = ""
     check: Check | None = None
+    reach: Callable[[], int] | None = None
 
 
 class Pool:
@@ -155,7 +158,9 @@ class Pool:
             self._send(order, descriptors)
             ours.pop_all()
         self._notices[number] = []
-        return RunningTask(number, task.message_type, task.limits, reader, page, task.check)
+        running = RunningTask(number, task.message_type, task.limits, reader, page, task.check, task.reach)
+        running.show_reach()
+        return running
 
     def _wait(self, running: list[RunningTask], head: RunningTask) -> None:
         with selectors.DefaultSelector() as selector:
@@ -165,13 +170,15 @@ class Pool:
             listened = [task for task in running if task.wants_data(is_head=task is head)]
             for task in listened:
                 selector.register(task.reader, selectors.EVENT_READ, task)
-            for key, _ in selector.select(_TICK_SECONDS):
+            is_held = any(task.is_held for task in running)
+            for key, _ in selector.select(_HELD_TICK_SECONDS if is_held else _TICK_SECONDS):
                 if key.data is None:
                     self._take_notice()
                 else:
                     key.data.read()
         now = time.monotonic()
         for task in running:
+            task.show_reach()
             self._deliver(task)
             if task.overdue(now, is_read=task in listened):
                 self._kill(task)

@@ -9,7 +9,7 @@ import mmap
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,8 @@ from volforensic.sandbox.messages import (
     KIND_DONE,
     KIND_FAILED,
     KIND_MESSAGE,
+    REACH,
+    UNBOUNDED_REACH,
     Ended,
     Started,
 )
@@ -62,9 +64,16 @@ class RunningTask:
     """Holds the pipe and the heartbeat page of one worker."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - it only keeps what it is given
-        self, number: int, message_type: Any, limits: Limits, reader: int, page: mmap.mmap, check: Check | None = None
+        self,
+        number: int,
+        message_type: Any,
+        limits: Limits,
+        reader: int,
+        page: mmap.mmap,
+        check: Check | None = None,
+        reach: Callable[[], int] | None = None,
     ) -> None:
-        """Take the descriptors; ``close`` gives them back."""
+        """Take the descriptors; ``close`` gives them back. ``reach`` tells how far the worker may read the source."""
         self.number = number
         self.reader = reader
         self.ended: Ended | None = None
@@ -72,6 +81,7 @@ class RunningTask:
         self._limits = limits
         self._page = page
         self._check = check
+        self._reach = reach
         self._decoder = msgspec.msgpack.Decoder(message_type)
         self._buffer = bytearray()
         self._received = 0
@@ -90,6 +100,15 @@ class RunningTask:
         """Whether everything that will ever be taken has been taken and the worker is gone."""
         is_read = self._is_closed and not self._has_frame()
         return self.ended is not None and (is_read or self.failure is not None)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the worker may have to wait for the parent to let it read on."""
+        return self._reach is not None
+
+    def show_reach(self) -> None:
+        """Write on the shared page how far the source may be read."""
+        REACH.pack_into(self._page, HEARTBEAT.size, UNBOUNDED_REACH if self._reach is None else self._reach())
 
     def wants_data(self, *, is_head: bool) -> bool:
         """Return whether the pipe is to be read now; one that is ahead of its turn only fills a bounded buffer."""

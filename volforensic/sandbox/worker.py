@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -11,7 +12,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from volforensic.sandbox.confinement import Limits, confine
-from volforensic.sandbox.messages import FRAME_HEADER, HEARTBEAT, KIND_DONE, KIND_FAILED, KIND_MESSAGE
+from volforensic.sandbox.messages import (
+    FRAME_HEADER,
+    HEARTBEAT,
+    KIND_DONE,
+    KIND_FAILED,
+    KIND_MESSAGE,
+    PAGE_USED,
+    REACH,
+)
+
+_PATIENCE = 0.002  # seconds: two MiB of a disk that is hashed
 
 
 class Descriptors(NamedTuple):
@@ -38,6 +49,12 @@ class Workplace:
         self._signs += 1
         HEARTBEAT.pack_into(self._heartbeat, 0, self._signs, item)
 
+    def wait_for(self, end: int, item: int) -> None:
+        """Return when the parent lets the source be read up to byte ``end``; waiting is a sign of life."""
+        while REACH.unpack_from(self._heartbeat, HEARTBEAT.size)[0] < end:
+            time.sleep(_PATIENCE)
+            self.begin_item(item)
+
 
 WorkerFunction = Callable[[Workplace, Any], Iterator[Any]]
 
@@ -56,7 +73,7 @@ def run(function_name: str, prepare_name: str, limits: Limits, descriptors: Desc
     status = 1
     try:
         function: WorkerFunction = resolve(function_name)
-        page = mmap.mmap(descriptors.heartbeat, HEARTBEAT.size)
+        page = mmap.mmap(descriptors.heartbeat, PAGE_USED)
         given = msgspec.msgpack.decode(_read_all(descriptors.arguments))
         prepared = resolve(prepare_name)() if prepare_name else None
         os.close(descriptors.heartbeat)

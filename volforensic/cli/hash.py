@@ -1,0 +1,92 @@
+"""The verb ``hash``."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from volforensic.cli.standard_output import as_text
+from volforensic.errors import InterruptedRunError, UsageError, VolforensicError
+from volforensic.evidence.digests import OPTIONAL_ALGORITHMS
+
+if TYPE_CHECKING:
+    from volforensic.cli.hash_run import HashRequest
+    from volforensic.cli.terminal import Terminal
+
+ProgressMode = Literal["auto", "plain", "json", "none"]
+ListingFormat = Literal["table", "json", "jsonl", "csv", "sha256sum", "bodyfile", "dfxml"]
+
+
+def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the command line
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", readable=False, help="A raw disk image or block device.")],
+    hashes: Annotated[
+        str,
+        typer.Option("--hash", metavar="NAMES", help=f"Beside SHA-256, by commas: {', '.join(OPTIONAL_ALGORITHMS)}."),
+    ] = "",
+    output_format: Annotated[ListingFormat, typer.Option("--format", "-f", help="How to print the files.")] = "table",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to standard output.")
+    ] = None,
+    yara: Annotated[list[Path] | None, typer.Option("--yara", metavar="PATH", help="Further YARA rules.")] = None,
+    no_yara: Annotated[bool, typer.Option("--no-yara", help="Hashes and types alone.")] = False,  # noqa: FBT002 - typer's way to a flag
+    files_only: Annotated[bool, typer.Option("--files-only", help="Do not hash the image itself.")] = False,  # noqa: FBT002 - same
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, max=256, help="Workers at once; 0: one a core.")] = 0,
+    progress: Annotated[ProgressMode, typer.Option("--progress", help="How to tell what runs.")] = "auto",
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours; NO_COLOR does the same.")] = False,  # noqa: FBT002 - same
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only losses and the result.")] = False,  # noqa: FBT002 - same
+    clobber: Annotated[bool, typer.Option("--clobber", help="Replace the file of --output.")] = False,  # noqa: FBT002 - same
+) -> None:
+    """Hash an image and every file in it, with types and YARA matches, reading each block once.
+
+    The files are those of the inventory, deleted names too (without hashes). sha256sum: for `sha256sum -c` at the root
+    of a mount. bodyfile: for `mactime`. dfxml: with the byte runs of each file. Progress, the image's own hash and what
+    could not be read go to standard error.
+
+    Ends with 0 when everything was read, 3 when something was not, 4 when the source changed, 7 when no filesystem
+    could be read.
+
+    Example: volforensic hash disk.raw -f sha256sum -o files.sha256
+    """
+    from volforensic.cli.hash_run import HashRequest  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
+    from volforensic.cli.terminal import Terminal  # noqa: PLC0415 - same
+
+    request = HashRequest(
+        source=source,
+        hashes=_algorithms(hashes),
+        output_format=output_format,
+        output=output,
+        yara=yara or [],
+        without_yara=no_yara,
+        with_image=not files_only,
+        jobs=jobs or len(os.sched_getaffinity(0)),
+        clobber=clobber,
+        command_line=[as_text(argument) for argument in sys.argv],
+    )
+    with Terminal(progress, color=False if no_color else None, quiet=quiet) as terminal:
+        exit_status = _run(request, terminal)
+    if exit_status:
+        raise typer.Exit(exit_status)
+
+
+def _run(request: "HashRequest", terminal: "Terminal") -> int:
+    from volforensic.cli.hash_run import run_hash  # noqa: PLC0415 - as above
+
+    try:
+        return run_hash(request, terminal)
+    except VolforensicError as error:
+        terminal.error(str(error))
+        return error.exit_status
+    except KeyboardInterrupt:
+        terminal.error("interrupted: nothing was written. Run the same command again")
+        return InterruptedRunError.exit_status
+
+
+def _algorithms(named: str) -> tuple[str, ...]:
+    names = [name.strip().lower() for name in named.split(",") if name.strip()]
+    for name in names:
+        if name not in {*OPTIONAL_ALGORITHMS, "sha256"}:
+            known = ", ".join(OPTIONAL_ALGORITHMS)
+            raise UsageError("--hash", f"{as_text(name)!r} is no algorithm known here", f"Use one of {known}")
+    return tuple(name for name in OPTIONAL_ALGORITHMS if name in names)

@@ -1,0 +1,101 @@
+"""What ``hash`` does with its options: read the source once, write the files in the format that was asked for."""
+
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+from volforensic.case.files import PendingFile
+from volforensic.cli.output import Format, print_rows
+from volforensic.cli.standard_output import discard_the_rest
+from volforensic.cli.terminal import Terminal
+from volforensic.errors import EXIT_COMPLETE, EXIT_PARTIAL, HostError
+from volforensic.hashing import HashedSource, HashOptions, hashed_source
+from volforensic.inventory.rule_files import load_yara_rules
+
+_COLUMNS = ("sha256", "size", "mime", "yara", "path")
+
+
+class HashRequest(NamedTuple):
+    """The options of the command line."""
+
+    source: Path
+    hashes: tuple[str, ...]
+    output_format: str
+    output: Path | None
+    yara: Sequence[Path]
+    without_yara: bool
+    with_image: bool
+    jobs: int
+    clobber: bool
+    command_line: Sequence[str]
+
+
+def run_hash(request: HashRequest, terminal: Terminal) -> int:
+    """Hash the source, write the listing and return the exit status."""
+    options = HashOptions(
+        rules=b"" if request.without_yara else load_yara_rules(request.yara).compiled,
+        hashes=request.hashes,
+        with_image=request.with_image,
+        jobs=request.jobs,
+    )
+    with _output(request) as stream, hashed_source(request.source, options, terminal) as hashed:
+        _write(request, hashed, stream)
+        for line in _image_lines(hashed):
+            terminal.message(line)
+        return EXIT_COMPLETE if hashed.is_complete else EXIT_PARTIAL
+
+
+def _write(request: HashRequest, hashed: HashedSource, stream: BinaryIO) -> None:
+    columns = (*_COLUMNS[:1], *request.hashes, *_COLUMNS[1:])
+    text = io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)
+    print_rows(hashed.rows(), columns, cast("Format", request.output_format), text)
+    text.detach()
+
+
+def _image_lines(hashed: HashedSource) -> Iterator[str]:
+    if hashed.digest is None:
+        return
+    yield f"sha256  {hashed.digest.sha256}  {hashed.source.path}"
+    for name, digest in hashed.digest.others.items():
+        yield f"{name}  {digest}  {hashed.source.path}"
+
+
+@contextmanager
+def _output(request: HashRequest) -> Iterator[BinaryIO]:
+    """Yield where the listing goes: a file that appears when it is whole, or standard output."""
+    if request.output is None:
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            discard_the_rest(sys.stdout)
+        except OSError as error:
+            discard_the_rest(sys.stdout)
+            raise HostError("standard output", (error.strerror or str(error)).lower(), "Write it elsewhere") from error
+        return
+    pending = PendingFile(request.output, clobber=request.clobber)
+    try:
+        with io.BufferedWriter(_Pending(pending), 1 << 20) as buffered:
+            yield cast("BinaryIO", buffered)
+        pending.publish()
+    finally:
+        pending.discard()
+
+
+class _Pending(io.RawIOBase):
+    """A pending file as a raw stream."""
+
+    def __init__(self, pending: PendingFile) -> None:
+        super().__init__()
+        self._pending = pending
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        taken = bytes(cast("bytes", data))
+        self._pending.write(taken)
+        return len(taken)

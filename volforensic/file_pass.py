@@ -1,0 +1,101 @@
+"""The one pass over the source: its hash and, behind it from the same blocks, every file's hashes, type and matches."""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
+
+from volforensic.collection.namespace import HostPaths
+from volforensic.evidence.digests import OPTIONAL_ALGORITHMS
+from volforensic.evidence.image_hash import ImageHash
+from volforensic.evidence.layout import VolumeFacts
+from volforensic.evidence.source import Digest, Source
+from volforensic.inventory.entry import FileEntry
+from volforensic.inventory.file_stage import Examined, FileToExamine, examine_inventory
+from volforensic.inventory.store import Inventory
+from volforensic.record import Problem, text
+from volforensic.sandbox.pool import Pool
+from volforensic.voice import Voice
+
+_TOLD_EVERY = 64
+_LISTENING_SECONDS = 0.1
+
+
+class FilePass(NamedTuple):
+    """What the pass needs: workers, source, inventory, paths on the host, volumes, compiled YARA rules, hashes wanted.
+
+    ``others`` are algorithms beside SHA-256 for every file; ``algorithms_of`` adds those that one file needs.
+    ``every_file`` is false where only files that look worth it are examined.
+    """
+
+    pool: Pool
+    source: Source
+    inventory: Inventory
+    paths: HostPaths
+    volumes: dict[int, VolumeFacts]
+    rules: bytes
+    others: Collection[str] = ()
+    algorithms_of: Callable[[FileEntry, bytes], Collection[str]] = lambda _entry, _path: ()
+    every_file: bool = True
+
+    def run(self, voice: Voice, image_hash: ImageHash | None) -> Iterator[Problem]:
+        """Examine the files behind the image's hash, note what they are in the inventory, yield what was not read."""
+        total = self.inventory.count_files()
+        voice.stage("files", total, "files")
+        examined = passed = 0
+        for result in examine_inventory(
+            self.pool,
+            self.source.descriptor,
+            self._files(),
+            self.volumes,
+            self.rules,
+            every_file=self.every_file,
+            reach=image_hash.reach if image_hash else None,
+        ):
+            if isinstance(result, Problem):
+                yield result
+                continue
+            if result.examination is not None:
+                examined += 1
+                self.inventory.note_content(result.entry, result.row())
+            passed += 1
+            if passed % _TOLD_EVERY == 0:
+                voice.advance(_TOLD_EVERY, text(result.entry.path))
+                if image_hash is not None:
+                    image_hash.examined(_place(result))
+        voice.advance(total - passed // _TOLD_EVERY * _TOLD_EVERY)  # also empty files and further names of one inode
+        voice.end_stage(f"{examined:,} hashed, typed and scanned")
+
+    def _files(self) -> Iterator[FileToExamine]:
+        always = _bits(self.others)
+        for entry in self.inventory.in_physical_order():
+            path = self.paths.path_of(entry)
+            yield FileToExamine(entry, path, always | _bits(self.algorithms_of(entry, path)))
+
+
+def hash_source(source: Source, voice: Voice, stage: str, others: Collection[str] = ()) -> Digest:
+    """Hash the source by itself, as a stage of this name."""
+    voice.stage(stage, source.pin.size, "bytes")
+    digest = source.digest(lambda count: voice.advance(count, str(source.path)), others)
+    voice.end_stage(f"sha256 {digest.sha256}")
+    return digest
+
+
+def end_of_hash(image_hash: ImageHash, source: Source, voice: Voice, stage: str) -> Digest:
+    """Wait for the hash that runs beside the stages, and tell its progress as a stage of this name."""
+    voice.stage(stage, source.pin.size, "bytes")
+    told = 0
+    while (digest := image_hash.wait(_LISTENING_SECONDS)) is None:
+        done = min(image_hash.reach(), source.pin.size)
+        voice.advance(done - told, str(source.path))
+        told = done
+    voice.advance(source.pin.size - told, str(source.path))
+    voice.end_stage(f"sha256 {digest.sha256}")
+    return digest
+
+
+def _place(examined: Examined) -> int:
+    extents = examined.entry.extents
+    return extents[0].source_offset if extents else 0
+
+
+def _bits(names: Collection[str]) -> int:
+    return sum(1 << bit for bit, name in enumerate(OPTIONAL_ALGORITHMS) if name in names) if names else 0
