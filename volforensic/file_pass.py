@@ -9,6 +9,7 @@ from volforensic.evidence.image_hash import ImageHash
 from volforensic.evidence.layout import VolumeFacts
 from volforensic.evidence.source import Digest, Source
 from volforensic.inventory.entry import FileEntry
+from volforensic.inventory.examination import Tools, examine
 from volforensic.inventory.file_stage import Examined, FileToExamine, examine_inventory
 from volforensic.inventory.store import Inventory
 from volforensic.record import Problem, text
@@ -68,7 +69,12 @@ class FilePass(NamedTuple):
         always = _bits(self.others)
         for entry in self.inventory.in_physical_order():
             path = self.paths.path_of(entry)
-            yield FileToExamine(entry, path, always | _bits(self.algorithms_of(entry, path)))
+            algorithms = always | _bits(self.algorithms_of(entry, path))
+            if entry.size == 0 and entry.has_inode:
+                empty = examine((), 0, Tools(others=_names(algorithms)))
+                self.inventory.note_content(entry, empty.row())
+            else:
+                yield FileToExamine(entry, path, algorithms)
 
 
 def hash_source(source: Source, voice: Voice, stage: str, others: Collection[str] = ()) -> Digest:
@@ -95,6 +101,10 @@ def end_of_hash(image_hash: ImageHash, source: Source, voice: Voice, stage: str)
 def _place(examined: Examined) -> int:
     extents = examined.entry.extents
     return extents[0].source_offset if extents else 0
+
+
+def _names(algorithms: int) -> list[str]:
+    return [name for bit, name in enumerate(OPTIONAL_ALGORITHMS) if algorithms >> bit & 1]
 
 
 def _bits(names: Collection[str]) -> int:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from volforensic.cli.algorithms import HASHES_HELP, algorithms
 from volforensic.cli.standard_output import as_text
-from volforensic.errors import InterruptedRunError, UsageError, VolforensicError
-from volforensic.evidence.digests import OPTIONAL_ALGORITHMS
+from volforensic.errors import InterruptedRunError, VolforensicError
 
 if TYPE_CHECKING:
     from volforensic.cli.hash_run import HashRequest
@@ -21,10 +21,7 @@ ListingFormat = Literal["table", "json", "jsonl", "csv", "sha256sum", "bodyfile"
 
 def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the command line
     source: Annotated[Path, typer.Argument(metavar="SOURCE", readable=False, help="A raw disk image or block device.")],
-    hashes: Annotated[
-        str,
-        typer.Option("--hash", metavar="NAMES", help=f"Beside SHA-256, by commas: {', '.join(OPTIONAL_ALGORITHMS)}."),
-    ] = "",
+    hashes: Annotated[str, typer.Option("--hash", metavar="NAMES", help=HASHES_HELP)] = "",
     output_format: Annotated[ListingFormat, typer.Option("--format", "-f", help="How to print the files.")] = "table",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to standard output.")
@@ -54,7 +51,7 @@ def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the comma
 
     request = HashRequest(
         source=source,
-        hashes=_algorithms(hashes),
+        hashes=algorithms(hashes),
         output_format=output_format,
         output=output,
         yara=yara or [],
@@ -81,12 +78,3 @@ def _run(request: "HashRequest", terminal: "Terminal") -> int:
     except KeyboardInterrupt:
         terminal.error("interrupted: nothing was written. Run the same command again")
         return InterruptedRunError.exit_status
-
-
-def _algorithms(named: str) -> tuple[str, ...]:
-    names = [name.strip().lower() for name in named.split(",") if name.strip()]
-    for name in names:
-        if name not in {*OPTIONAL_ALGORITHMS, "sha256"}:
-            known = ", ".join(OPTIONAL_ALGORITHMS)
-            raise UsageError("--hash", f"{as_text(name)!r} is no algorithm known here", f"Use one of {known}")
-    return tuple(name for name in OPTIONAL_ALGORITHMS if name in names)

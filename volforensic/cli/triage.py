@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from volforensic.cli.algorithms import HASHES_HELP, algorithms
 from volforensic.cli.standard_output import as_text, say
 from volforensic.errors import InterruptedRunError, VolforensicError
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 ProgressMode = Literal["auto", "plain", "json", "none"]
 Level = Literal["critical", "high", "medium", "low", "info"]
+Profile = Literal["quick", "standard", "full"]
+_PROFILES = "quick: only files that look worth it are hashed. full: a second reader too, and free space is carved."
 INTERRUPTED = "interrupted: what was finished is kept. Run the same command with --resume to go on"
 
 
@@ -31,10 +34,8 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
         list[Path] | None, typer.Option("--artifacts", metavar="DIR", help="Further artifact definitions.")
     ] = None,
     yara: Annotated[list[Path] | None, typer.Option("--yara", metavar="PATH", help="Further YARA rules.")] = None,
-    profile: Annotated[
-        Literal["standard", "full"],
-        typer.Option("--profile", help="full: a second library reads each filesystem, differences are told."),
-    ] = "standard",
+    profile: Annotated[Profile, typer.Option("--profile", help=_PROFILES)] = "standard",
+    hashes: Annotated[str, typer.Option("--hash", metavar="NAMES", help=HASHES_HELP)] = "",
     fail_on: Annotated[Level | None, typer.Option("--fail-on", help="End with 10 at findings this severe.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, max=256, help="Workers at once; 0: one a core.")] = 0,
     output_format: Annotated[Literal["table", "json"], typer.Option("--format", "-f", help="How to print.")] = "table",
@@ -62,7 +63,8 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
         examiner=as_text(examiner),
         artifacts=artifacts or [],
         yara=yara or [],
-        second_reader=profile == "full",
+        profile=profile,
+        hashes=algorithms(hashes),
         fail_on=fail_on,
         jobs=jobs or len(os.sched_getaffinity(0)),
         clobber=clobber,

@@ -45,7 +45,8 @@ class Request(NamedTuple):
     examiner: str
     artifacts: Sequence[Path]
     yara: Sequence[Path]
-    second_reader: bool
+    profile: str
+    hashes: tuple[str, ...]
     fail_on: str | None
     jobs: int
     clobber: bool
@@ -64,7 +65,9 @@ def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[
         definitions=load_definitions(request.artifacts),
         yara=load_yara_rules(request.yara),
         jobs=request.jobs,
-        second_reader=request.second_reader,
+        second_reader=request.profile == "full",
+        every_file=request.profile != "quick",
+        hashes=request.hashes,
         clobber=request.clobber,
         resume=request.resume,
     )
