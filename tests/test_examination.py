@@ -46,6 +46,7 @@ def test_a_script_gives_everything(rules: RuleSet) -> None:
         size_read=len(data),
         mime="text/x-shellscript",
         family="script",
+        encoding="us-ascii",
         yara=["needle"],
         matches=[Match("needle", [MatchedString("$n", data.index(b"needle"), "needle")])],
         references=["/bin/bash", "/opt/.x/a"],
@@ -64,7 +65,9 @@ def test_the_row_holds_plain_values(rules: RuleSet) -> None:
     row = whole(b"a needle", rules).row()
     assert msgspec.json.decode(msgspec.json.encode(row)) == row
     assert row["matches"] == [{"rule": "needle", "strings": [{"identifier": "$n", "offset": 2, "text": "needle"}]}]
-    assert set(row) == {"sha256", "mime", "family", "yara", "matches", "references", "indicators", "problems"}
+    keys = {"sha256", "mime", "family", "yara", "matches", "references", "indicators", "problems"}
+    assert set(row) == keys | {"encoding"}
+    assert set(whole(b"\x00\x01", rules).row()) == keys
 
 
 def test_a_program_is_searched_where_it_is_suspicious(rules: RuleSet) -> None:

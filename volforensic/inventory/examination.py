@@ -9,6 +9,7 @@ import msgspec
 from volforensic.inventory import indicators as naming
 from volforensic.inventory import magic_edge, signatures
 from volforensic.inventory.scanner import STRINGS_PER_RULE, Match, MatchedString, RuleSet, ScanError
+from volforensic.inventory.text_encodings import ENCODING_SIZE, text_encoding
 from volforensic.record import Row
 
 WINDOW_SIZE = 64 << 20
@@ -21,13 +22,15 @@ class Examination(msgspec.Struct, frozen=True, kw_only=True):
     """What the bytes of one file are.
 
     ``size_read`` is how many bytes were given (hashed), ``problems`` says which of them were not scanned and why.
-    ``family`` is the signature table's (elf, script, text, json …) or ``other``; ``mime`` is None where nobody knows.
+    ``family`` is the signature table's (elf, script, text, json …) or ``other``; ``mime`` is None where nobody knows,
+    ``encoding`` where the file is no text.
     """
 
     sha256: str
     size_read: int
     mime: str | None
     family: str
+    encoding: str | None = None
     yara: list[str] = []
     matches: list[Match] = []
     references: list[str] = []
@@ -38,6 +41,8 @@ class Examination(msgspec.Struct, frozen=True, kw_only=True):
         """Return the keys that the inventory's row of the file gets."""
         row: Row = msgspec.to_builtins(self)
         row.pop("size_read")
+        if self.encoding is None:
+            del row["encoding"]
         return row
 
 
@@ -64,7 +69,7 @@ def examine(
     digest = hashlib.sha256()
     matches: dict[str, list[MatchedString]] = {}
     problems: list[str] = []
-    head, read, kind = b"", 0, signatures.identify(b"")
+    head, read, kind, encoding = b"", 0, signatures.identify(b""), None
     named: tuple[list[str], list[str]] = ([], [])
     for window in _windows(data_windows):
         digest.update(memoryview(window.data)[window.repeated :])
@@ -72,7 +77,9 @@ def examine(
         _scan(window, rules, matches, problems)
         if window.offset == 0:
             head = window.data[: signatures.HEAD_SIZE]
-            kind = signatures.identify(head)
+            kind = signatures.identify(head) or signatures.disk_image(window.data)
+            if kind is None or kind.family in signatures.TEXT_FAMILIES:
+                encoding = text_encoding(window.data[:ENCODING_SIZE])
             named = _names(window.data, size, kind, suspicious=bool(matches))
     if read != size:
         problems.append(f"{read} of {size} bytes were examined")
@@ -81,6 +88,7 @@ def examine(
         size_read=read,
         mime=kind.mime if kind else magic_edge.identify(magic, head),
         family=kind.family if kind else "other",
+        encoding=encoding,
         yara=sorted(matches),
         matches=[Match(rule, strings) for rule, strings in sorted(matches.items())],
         references=named[0],
