@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volforensic.errors import DefinitionError, HostError
@@ -276,6 +276,7 @@ def test_no_room_for_the_file_is_the_host_s_fault(tmp_path: Path) -> None:
     assert raised.value.exit_status == 5
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.binary(min_size=4, max_size=4), max_size=300), st.binary(min_size=4, max_size=4), st.booleans())
 def test_what_was_added_is_found_and_nothing_else(
     digests: list[bytes],
