@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from volforensic.inventory.container_types import DISK_HEAD_SIZE
-from volforensic.inventory.signatures import HEAD_SIZE, disk_image, identify
+from volforensic.inventory.signatures import HEAD_SIZE, content_type, disk_image, identify
 
 OFFICE = "application/vnd.openxmlformats-officedocument."
 
@@ -114,6 +114,16 @@ def boot_sector(flag: int = 0x80) -> bytes:
 def test_a_disk_image_is_told(data: bytes, mime: str | None) -> None:
     kind = disk_image(data)
     assert (kind and kind.mime) == mime
+
+
+def test_type_and_encoding_come_together() -> None:
+    kind, encoding = content_type("Grüße\n".encode("latin-1") * 1000)
+    assert (kind and kind.mime, encoding) == ("text/plain", "iso-8859-1")
+    kind, encoding = content_type(b"a" * HEAD_SIZE + b"\x00")
+    assert (kind and kind.mime, encoding) == ("text/plain", None)
+    kind, encoding = content_type(at(65600, b"_BHRfS_M"))
+    assert (kind and kind.family, encoding) == ("disk", None)
+    assert content_type(b"\x00\x01") == (None, None)
 
 
 @pytest.mark.skipif(shutil.which("mke2fs") is None, reason="this host has no mke2fs")

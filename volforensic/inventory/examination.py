@@ -9,7 +9,6 @@ import msgspec
 from volforensic.inventory import indicators as naming
 from volforensic.inventory import magic_edge, signatures
 from volforensic.inventory.scanner import STRINGS_PER_RULE, Match, MatchedString, RuleSet, ScanError
-from volforensic.inventory.text_encodings import ENCODING_SIZE, text_encoding
 from volforensic.record import Row
 
 WINDOW_SIZE = 64 << 20
@@ -69,7 +68,8 @@ def examine(
     digest = hashlib.sha256()
     matches: dict[str, list[MatchedString]] = {}
     problems: list[str] = []
-    head, read, kind, encoding = b"", 0, signatures.identify(b""), None
+    head, read = b"", 0
+    kind, encoding = signatures.content_type(b"")
     named: tuple[list[str], list[str]] = ([], [])
     for window in _windows(data_windows):
         digest.update(memoryview(window.data)[window.repeated :])
@@ -77,9 +77,7 @@ def examine(
         _scan(window, rules, matches, problems)
         if window.offset == 0:
             head = window.data[: signatures.HEAD_SIZE]
-            kind = signatures.identify(head) or signatures.disk_image(window.data)
-            if kind is None or kind.family in signatures.TEXT_FAMILIES:
-                encoding = text_encoding(window.data[:ENCODING_SIZE])
+            kind, encoding = signatures.content_type(window.data)
             named = _names(window.data, size, kind, suspicious=bool(matches))
     if read != size:
         problems.append(f"{read} of {size} bytes were examined")

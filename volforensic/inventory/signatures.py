@@ -8,7 +8,7 @@ import re
 from typing import Literal, NamedTuple
 
 from volforensic.inventory import container_types as containers
-from volforensic.inventory.text_encodings import is_text, wide_encoding
+from volforensic.inventory.text_encodings import is_text, text_encoding, wide_encoding
 from volforensic.inventory.text_types import text_mime
 
 HEAD_SIZE = 4096
@@ -114,6 +114,18 @@ def identify(head: bytes) -> FileType | None:
         return FileType("inode/x-empty", "empty")
     head = head[:HEAD_SIZE]
     return _executable(head) or _prefixed(head) or _text(head) or _container(head) or _byte_code(head)
+
+
+def content_type(data: bytes) -> tuple[FileType | None, str | None]:
+    """Return a file's type and, of a text, its encoding; None where this table does not know.
+
+    Args:
+        data: The file's first bytes, as many as are at hand: types are told from 4 KiB, encodings and disk images from
+            64 KiB.
+    """
+    kind = identify(data) or disk_image(data)
+    is_readable = kind is None or kind.family in TEXT_FAMILIES
+    return kind, text_encoding(data) if is_readable else None
 
 
 def _prefixed(head: bytes) -> FileType | None:
