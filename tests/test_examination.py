@@ -50,6 +50,7 @@ def test_a_script_gives_everything(rules: RuleSet) -> None:
         size_read=len(data),
         mime="text/x-shellscript",
         family="script",
+        encoding="us-ascii",
         matches=[Match("needle", [MatchedString("$n", data.index(b"needle"), "needle")])],
         references=["/bin/bash", "/opt/.x/a"],
         indicators=[f"pool:{POOL}", f"wallet:{WALLET}"],
@@ -67,8 +68,8 @@ def test_the_row_holds_plain_values(rules: RuleSet) -> None:
     row = whole(b"a needle", rules).row()
     assert msgspec.json.decode(msgspec.json.encode(row)) == row
     assert row["matches"] == [{"rule": "needle", "strings": [{"identifier": "$n", "offset": 2, "text": "needle"}]}]
-    assert set(row) == {"sha256", "mime", "family", "yara", "matches"}
-    assert set(examine([b"a"], 2).row()) == {"sha256", "mime", "family", "yara", "problems"}
+    assert set(row) == {"sha256", "mime", "family", "encoding", "yara", "matches"}
+    assert set(examine([b"\x00\x01"], 3).row()) == {"sha256", "mime", "family", "yara", "problems"}
 
 
 def test_a_program_is_searched_where_it_is_suspicious(rules: RuleSet) -> None:

@@ -66,6 +66,11 @@ def zipped(name: str) -> bytes:
         (b"{ echo a; }\n", "text/plain", "text"),
         (b"root:x:0:0:\x1b[0m\r\n", "text/plain", "text"),
         ("Grüße".encode(), "text/plain", "text"),
+        ("Grüße".encode("latin-1"), "text/plain", "text"),
+        ("Grüße".encode("utf-16"), "text/plain", "text"),
+        (b"<?xml version='1.0'?><svg xmlns='x'>", "image/svg+xml", "xml"),
+        (b"#include <stdio.h>\n", "text/x-c", "text"),
+        (b"<table class='a'>", "text/html", "html"),
         (b"\x7fELF", "application/x-elf", "elf"),
         (elf(kind=1), "application/x-object", "elf"),
         (elf(kind=2), "application/x-executable", "elf"),
@@ -116,17 +121,16 @@ def test_a_database_of_this_library(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x00\x01\x02", b"text\x00", b"\xff\xfea\x00", b"Gr\xfc\xdfe", b"MZ is text\x01", b"\xc3"]
+    "data", [b"\x00\x01\x02", b"text\x00", b"\xff\xfea\x00\x01\x00", b"Gr\xfc\xdfe\x00", b"MZ is text\x01"]
 )
 def test_what_the_table_does_not_know_is_none(data: bytes) -> None:
     assert identify(data) is None
 
 
-def test_a_character_cut_by_the_end_of_the_head_is_text_and_a_bad_one_before_it_is_not() -> None:
+def test_a_character_cut_by_the_end_of_the_head_is_text() -> None:
     text = b"a" * (HEAD_SIZE - 1)
     assert identify(text + "ü".encode()) == FileType("text/plain", "text")
-    assert identify(b"\xfc" + text) is None
-    assert identify(text + b"\xff") is None
+    assert identify(text + b"\x00") is None
 
 
 @given(

@@ -1,6 +1,6 @@
 """The examination of one file's bytes: hashes, type, YARA and what the file names, in one pass."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,14 +23,15 @@ class Examination(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """What the bytes of one file are.
 
     ``size_read`` is how many bytes were given (hashed), ``problems`` says which of them were not scanned and why.
-    ``family`` is the signature table's (elf, script, text, json …) or ``other``; ``mime`` is None where nobody knows.
-    ``others`` are hashes by further algorithms.
+    ``family`` is the signature table's (elf, script, text, json …) or ``other``; ``mime`` is None where nobody knows,
+    ``encoding`` where the file is no text. ``others`` are hashes by further algorithms.
     """
 
     sha256: str
     size_read: int
     mime: str | None
     family: str
+    encoding: str | None = None
     matches: list[Match] = []
     references: list[str] = []
     indicators: list[str] = []
@@ -45,6 +46,8 @@ class Examination(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     def row(self) -> Row:
         """Return the keys that the inventory's row of the file gets; lists that are empty are left out but ``yara``."""
         row: Row = {"sha256": self.sha256, "mime": self.mime, "family": self.family, "yara": self.yara, **self.others}
+        if self.encoding is not None:
+            row["encoding"] = self.encoding
         if self.matches:
             row["matches"] = msgspec.to_builtins(self.matches)
         if self.references:
@@ -97,50 +100,65 @@ def examine(data_windows: Iterable[bytes], size: int, tools: Tools = NO_TOOLS, *
     digests = Digests(tools.others)
     matches: dict[str, list[MatchedString]] = {}
     problems: list[str] = []
-    head, read, kind = b"", 0, signatures.identify(b"")
-    named: tuple[list[str], list[str]] = ([], [])
+    read, begin = 0, _Begin(b"", *signatures.content_type(b""))
     for window in _windows(data_windows):
         digests.update(memoryview(window.data)[window.repeated :])
         read = window.offset + len(window.data)
         _scan(window, tools.rules, matches, problems)
         if window.offset == 0:
-            head = window.data[: signatures.HEAD_SIZE]
-            kind = signatures.identify(head)
-            if is_named or matches or is_examined_by_head(head, size):
-                named = _names(window.data, size, kind, suspicious=_is_suspicious(window.data, tools.rules, matches))
+            begin = _begin(window.data, size, tools, is_named=is_named, is_matched=bool(matches))
     if read != size:
         problems.append(f"{read} of {size} bytes were examined")
-    return Examination(
-        sha256=digests.sha256,
-        size_read=read,
-        mime=kind.mime if kind else magic_edge.identify(tools.magic, head),
-        family=kind.family if kind else "other",
-        matches=[Match(rule, strings) for rule, strings in sorted(matches.items())],
-        references=named[0],
-        indicators=named[1],
-        problems=problems,
-        others=digests.others,
-    )
+    return _examination(Hashes(digests.sha256, digests.others), read, begin, tools, matches, problems)
 
 
 def examine_bytes(data: bytes, hashes: Hashes, tools: Tools, *, is_named: bool = True) -> Examination:
     """Examine a file that is given whole, at most ``WINDOW_SIZE`` bytes, and whose hashes are known."""
     matches: dict[str, list[MatchedString]] = {}
     problems: list[str] = []
-    head = data[: signatures.HEAD_SIZE]
-    kind = signatures.identify(head)
     _scan(Window(0, data, 0), tools.rules, matches, problems)
-    named: tuple[list[str], list[str]] = ([], [])
-    if is_named or matches or is_examined_by_head(head, len(data)):
-        named = _names(data, len(data), kind, suspicious=_is_suspicious(data, tools.rules, matches))
+    begin = _begin(data, len(data), tools, is_named=is_named, is_matched=bool(matches))
+    return _examination(hashes, len(data), begin, tools, matches, problems)
+
+
+class _Begin(NamedTuple):
+    """What a file's first window says: its type, and what the file names."""
+
+    head: bytes
+    kind: signatures.FileType | None
+    encoding: str | None
+    references: Sequence[str] = ()
+    indicators: Sequence[str] = ()
+
+
+def _begin(data: bytes, size: int, tools: Tools, *, is_named: bool, is_matched: bool) -> _Begin:
+    head = data[: signatures.HEAD_SIZE]
+    kind, encoding = signatures.content_type(data)
+    if not (is_named or is_matched or is_examined_by_head(head, size)):
+        return _Begin(head, kind, encoding)
+    # A program is worth a search where a rule says so, or, without rules, where it has the word that miners know.
+    is_suspicious = is_matched if tools.rules is not None else b"stratum" in data
+    return _Begin(head, kind, encoding, *_names(data, size, kind, suspicious=is_suspicious))
+
+
+def _examination(  # noqa: PLR0913, PLR0917 - the parts of one value
+    hashes: Hashes,
+    size_read: int,
+    begin: _Begin,
+    tools: Tools,
+    matches: dict[str, list[MatchedString]],
+    problems: list[str],
+) -> Examination:
+    kind = begin.kind
     return Examination(
         sha256=hashes.sha256,
-        size_read=len(data),
-        mime=kind.mime if kind else magic_edge.identify(tools.magic, head),
+        size_read=size_read,
+        mime=kind.mime if kind else magic_edge.identify(tools.magic, begin.head),
         family=kind.family if kind else "other",
+        encoding=begin.encoding,
         matches=[Match(rule, strings) for rule, strings in sorted(matches.items())],
-        references=named[0],
-        indicators=named[1],
+        references=list(begin.references),
+        indicators=list(begin.indicators),
         problems=problems,
         others=hashes.others,
     )
@@ -196,11 +214,6 @@ def _names(
     if family == "script" or (readable and size <= naming.TEXT_LIMIT):
         return naming.references(data), naming.text_indicators(data)
     return [], []
-
-
-def _is_suspicious(data: bytes, rules: RuleSet | None, matches: Mapping[str, object]) -> bool:
-    """Return whether a program is worth a search: a rule says so, or, without rules, the word that miners know."""
-    return bool(matches) if rules is not None else b"stratum" in data
 
 
 def _is_hexadecimal(digest: str) -> bool:

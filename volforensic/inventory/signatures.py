@@ -7,6 +7,10 @@ deb(5), ar(5), the SQLite file format, the journal file format of systemd) and i
 import re
 from typing import Literal, NamedTuple
 
+from volforensic.inventory import container_types as containers
+from volforensic.inventory.text_encodings import is_text, text_encoding, wide_encoding
+from volforensic.inventory.text_types import text_mime
+
 HEAD_SIZE = 4096
 """Bytes of a file that its type is told from."""
 
@@ -27,11 +31,34 @@ _PREFIXES: tuple[tuple[bytes, FileType], ...] = (
     (b"\xfd7zXZ\x00", FileType("application/x-xz", "xz")),
     (b"\x28\xb5\x2f\xfd", FileType("application/zstd", "zstd")),
     (b"\x04\x22\x4d\x18", FileType("application/x-lz4", "lz4")),
+    (b"LZIP", FileType("application/x-lzip", "lzip")),
+    (b"\x5d\x00\x00\x00\x01", FileType("application/x-lzma", "lzma")),
+    (b"\x5d\x00\x00\x10\x00", FileType("application/x-lzma", "lzma")),
+    (b"\x5d\x00\x00\x80\x00", FileType("application/x-lzma", "lzma")),
+    (b"\x89LZO\x00\r\n\x1a\n", FileType("application/x-lzop", "lzop")),
+    (b"\x1f\x9d", FileType("application/x-compress", "compress")),
+    (b"Rar!\x1a\x07", FileType("application/x-rar", "rar")),
+    (b"MSCF\x00\x00\x00\x00", FileType("application/vnd.ms-cab-compressed", "cab")),
+    (b"070701", FileType("application/x-cpio", "cpio")),
+    (b"070702", FileType("application/x-cpio", "cpio")),
+    (b"070707", FileType("application/x-cpio", "cpio")),
+    (b"\xc7\x71", FileType("application/x-cpio", "cpio")),
     (b"7z\xbc\xaf\x27\x1c", FileType("application/x-7z-compressed", "7z")),
     (b"\xff\xd8\xff", FileType("image/jpeg", "image")),
     (b"\x89PNG\r\n\x1a\n", FileType("image/png", "image")),
     (b"GIF87a", FileType("image/gif", "image")),
     (b"GIF89a", FileType("image/gif", "image")),
+    (b"\x00\x00\x01\x00", FileType("image/vnd.microsoft.icon", "image")),
+    (b"II*\x00", FileType("image/tiff", "image")),
+    (b"MM\x00*", FileType("image/tiff", "image")),
+    (b"8BPS\x00\x01", FileType("image/vnd.adobe.photoshop", "image")),
+    (b"fLaC", FileType("audio/flac", "audio")),
+    (b"ID3", FileType("audio/mpeg", "audio")),
+    (b"MThd", FileType("audio/midi", "audio")),
+    (b"\x00\x01\x00\x00\x00", FileType("font/sfnt", "font")),
+    (b"OTTO\x00", FileType("application/vnd.ms-opentype", "font")),
+    (b"wOFF", FileType("font/woff", "font")),
+    (b"wOF2", FileType("font/woff2", "font")),
     (b"%PDF-", FileType("application/pdf", "pdf")),
     (b"!<arch>\ndebian-binary", FileType("application/vnd.debian.binary-package", "deb")),
     (b"!<arch>\n", FileType("application/x-archive", "ar")),
@@ -41,13 +68,25 @@ _PREFIXES: tuple[tuple[bytes, FileType], ...] = (
     (b"\xde\x12\x04\x95", FileType("application/x-gettext-translation", "data")),
     (b"\x95\x04\x12\xde", FileType("application/x-gettext-translation", "data")),
     (b"TZif", FileType("application/tzif", "data")),
+    (b"\xce\xfa\xed\xfe", FileType("application/x-mach-binary", "macho")),
+    (b"\xcf\xfa\xed\xfe", FileType("application/x-mach-binary", "macho")),
+    (b"\xfe\xed\xfa\xce", FileType("application/x-mach-binary", "macho")),
+    (b"\xfe\xed\xfa\xcf", FileType("application/x-mach-binary", "macho")),
     (b"\x1a\x01", FileType("application/x-terminfo", "data")),
+    (b"\x1e\x02", FileType("application/x-terminfo2", "data")),
+    (b"\xce\x9a\x57\x13", FileType("application/x-gdbm", "data")),
+    (b"\xcd\x9a\x57\x13", FileType("application/x-gdbm", "data")),
+    (b"\xcf\x9a\x57\x13", FileType("application/x-gdbm", "data")),
+    (b"JM\x01\x00", FileType("application/x-java-jmod", "zip")),
+    (b";ELC", FileType("application/x-elc", "data")),
     (b"BC\xc0\xde", FileType("application/x-llvm", "data")),
     (b"\x00asm", FileType("application/wasm", "data")),
     (b"<?php", FileType("text/x-php", "php")),
     (b"<?=", FileType("text/x-php", "php")),
     (b"<?xml", FileType("text/xml", "xml")),
 )
+_IMAGE_STARTS = (b"BM", b"\x80\x01", *(b"P%d" % kind for kind in range(1, 7)))
+_MEDIA = {b"RIFF": containers.riff_mime, b"OggS": containers.ogg_mime, b"\x1a\x45\xdf\xa3": containers.matroska_mime}
 _LEADING: dict[bytes, tuple[tuple[bytes, FileType], ...]] = {
     first: tuple(entry for entry in _PREFIXES if entry[0][:1] == first)
     for first in {magic[:1] for magic, _ in _PREFIXES}
@@ -56,7 +95,6 @@ _LEADING: dict[bytes, tuple[tuple[bytes, FileType], ...]] = {
 _SHEBANG = re.compile(rb"#![ \t]{0,16}([^\s]{1,255})(?:[ \t]{1,16}([^\n]{0,255}))?")
 _HTML = re.compile(rb"\s{0,64}<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _JSON = re.compile(rb"\s{0,64}(?:\{\s{0,64}(?:[\"}/]|$)|\[\s{0,64}(?:[{\[\"\]0-9-]|$))")
-_TEXT_BYTES = bytes([*range(7, 14), 27, *range(32, 127)])
 _INTERPRETER_MIMES = (
     (("sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "busybox"), "text/x-shellscript"),
     (("python",), "text/x-script.python"),
@@ -75,11 +113,26 @@ def identify(head: bytes) -> FileType | None:
     if not head:
         return FileType("inode/x-empty", "empty")
     head = head[:HEAD_SIZE]
-    return _executable(head) or _prefixed(head) or _archive(head) or _byte_code(head) or _text(head)
+    return _executable(head) or _prefixed(head) or _text(head) or _container(head) or _byte_code(head)
+
+
+def content_type(data: bytes) -> tuple[FileType | None, str | None]:
+    """Return a file's type and, of a text, its encoding; None where this table does not know.
+
+    Args:
+        data: The file's first bytes, as many as are at hand: types are told from 4 KiB, encodings and disk images from
+            64 KiB.
+    """
+    kind = identify(data) or disk_image(data)
+    is_readable = kind is None or kind.family in TEXT_FAMILIES
+    return kind, text_encoding(data) if is_readable else None
 
 
 def _prefixed(head: bytes) -> FileType | None:
-    return next((kind for magic, kind in _LEADING.get(head[:1], ()) if head.startswith(magic)), None)
+    kind = next((kind for magic, kind in _LEADING.get(head[:1], ()) if head.startswith(magic)), None)
+    if kind is not None and kind.family == "xml" and b"<svg" in head:
+        return FileType("image/svg+xml", "xml")
+    return kind
 
 
 def _executable(head: bytes) -> FileType | None:
@@ -128,16 +181,26 @@ def _script(head: bytes) -> FileType:
     return FileType(mime, "script", name)
 
 
-def _archive(head: bytes) -> FileType | None:
+def _container(head: bytes) -> FileType | None:
+    """Tell what shows its type beyond its first bytes: archives, media, disk images."""
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        archive = containers.zip_mime(head)
+        return FileType(archive, "jar" if archive == "application/java-archive" else "zip")
     if head.startswith(b"BZh") and head[4:10] in {b"1AY&SY", b"\x17rE8P\x90"}:
         return FileType("application/x-bzip2", "bzip2")
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        if head[30:39] == b"META-INF/":
-            return FileType("application/java-archive", "jar")
-        return FileType("application/zip", "zip")
-    if head[257:262] == b"ustar":
-        return FileType("application/x-tar", "tar")
-    return None
+    medium = _MEDIA.get(head[:4])
+    if medium is None:
+        medium = containers.image_mime if head.startswith(_IMAGE_STARTS) else containers.brand_mime
+    mime = medium(head)
+    if mime is not None:
+        return FileType(mime, mime.partition("/")[0])
+    return FileType("application/x-tar", "tar") if containers.is_tar(head) else None
+
+
+def disk_image(data: bytes) -> FileType | None:
+    """Tell a disk or filesystem image from its first bytes, at best ``DISK_HEAD_SIZE``; None for anything else."""
+    mime = containers.disk_mime(data)
+    return FileType(mime, "disk") if mime else None
 
 
 def _byte_code(head: bytes) -> FileType | None:
@@ -154,21 +217,14 @@ def _byte_code(head: bytes) -> FileType | None:
 
 
 def _text(head: bytes) -> FileType | None:
-    if head.translate(None, _TEXT_BYTES) and not _is_utf8_text(head):
-        return None
+    if not is_text(head):
+        return FileType("text/plain", "text") if wide_encoding(head) else None
+    image = containers.image_mime(head) if head[:1] == b"P" else None
+    if image:
+        return FileType(image, "image")
     if _HTML.match(head):
         return FileType("text/html", "html")
     if _JSON.match(head):
         return FileType("application/json", "json")
-    return FileType("text/plain", "text")
-
-
-def _is_utf8_text(head: bytes) -> bool:
-    """Return whether the bytes are UTF-8 without control characters; the head may cut the last character."""
-    try:
-        text = head.decode()
-    except UnicodeDecodeError as error:
-        if len(head) < HEAD_SIZE or error.start < HEAD_SIZE - 3 or error.reason != "unexpected end of data":
-            return False
-        text = head[: error.start].decode()
-    return not text.encode().translate(None, bytes(range(128, 256))).translate(None, _TEXT_BYTES)
+    mime = text_mime(head)
+    return FileType(mime, "html" if mime == "text/html" else "text")
