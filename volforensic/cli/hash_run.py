@@ -2,18 +2,25 @@
 
 import io
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+import msgspec
+
+from volforensic import __version__
 from volforensic.case.files import PendingFile
 from volforensic.cli.output import Format, print_rows
-from volforensic.cli.standard_output import discard_the_rest
+from volforensic.cli.standard_output import as_text, discard_the_rest
 from volforensic.cli.terminal import Terminal
 from volforensic.errors import EXIT_COMPLETE, EXIT_PARTIAL, HostError
 from volforensic.hashing import HashedSource, HashOptions, hashed_source
 from volforensic.inventory.rule_files import load_yara_rules
+from volforensic.report.bodyfile import bodyfile_lines
+from volforensic.report.dfxml import DfxmlSource, dfxml_parts
+from volforensic.report.sha256sum import sha256sum_lines
 
 _COLUMNS = ("sha256", "size", "mime", "yara", "path")
 
@@ -37,22 +44,54 @@ def run_hash(request: HashRequest, terminal: Terminal) -> int:
     """Hash the source, write the listing and return the exit status."""
     options = HashOptions(
         rules=b"" if request.without_yara else load_yara_rules(request.yara).compiled,
-        hashes=request.hashes,
+        hashes=_hashes(request),
         with_image=request.with_image,
         jobs=request.jobs,
     )
     with _output(request) as stream, hashed_source(request.source, options, terminal) as hashed:
-        _write(request, hashed, stream)
+        left_out: Counter[str] = Counter()
+        _write(request, hashed, stream, left_out)
+        for reason, count in left_out.items():
+            terminal.message(f"left out of the listing: {count:,} {reason}")
         for line in _image_lines(hashed):
             terminal.message(line)
         return EXIT_COMPLETE if hashed.is_complete else EXIT_PARTIAL
 
 
-def _write(request: HashRequest, hashed: HashedSource, stream: BinaryIO) -> None:
-    columns = (*_COLUMNS[:1], *request.hashes, *_COLUMNS[1:])
-    text = io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)
-    print_rows(hashed.rows(), columns, cast("Format", request.output_format), text)
-    text.detach()
+def _hashes(request: HashRequest) -> tuple[str, ...]:
+    """Return the algorithms to compute: mactime shows an MD5 where there is one."""
+    if request.output_format == "bodyfile" and "md5" not in request.hashes:
+        return ("md5", *request.hashes)
+    return request.hashes
+
+
+def _write(request: HashRequest, hashed: HashedSource, stream: BinaryIO, left_out: Counter[str]) -> None:
+    rows = hashed.rows()
+    if request.output_format == "sha256sum":
+        stream.writelines(sha256sum_lines(rows, left_out))
+    elif request.output_format == "bodyfile":
+        stream.writelines(bodyfile_lines(rows, left_out))
+    elif request.output_format == "dfxml":
+        stream.writelines(dfxml_parts(rows, _dfxml_source(request, hashed), hashed.layout.facts()))
+    elif request.output_format == "jsonl" and request.output is not None:
+        encoder = msgspec.json.Encoder()
+        stream.writelines(encoder.encode(row) + b"\n" for row in rows)
+    else:
+        columns = (*_COLUMNS[:1], *request.hashes, *_COLUMNS[1:])
+        text = io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)
+        print_rows(rows, columns, cast("Format", request.output_format), text)
+        text.detach()
+
+
+def _dfxml_source(request: HashRequest, hashed: HashedSource) -> DfxmlSource:
+    digest = hashed.digest
+    return DfxmlSource(
+        image=as_text(str(hashed.source.path)),
+        size=hashed.source.pin.size,
+        digests={"sha256": digest.sha256, **digest.others} if digest else {},
+        version=__version__,
+        command_line=" ".join(request.command_line),
+    )
 
 
 def _image_lines(hashed: HashedSource) -> Iterator[str]:
