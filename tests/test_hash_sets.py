@@ -167,6 +167,14 @@ def test_known_names_the_sets_good_and_bad(tmp_path: Path) -> None:
         assert sets.known({"md5": MD5, "sha256": SHA256}) == {"good": [str(path) for path in good], "bad": ["bad"]}
         assert sets.known({"path": "/x", "sha256": SHA256}) == {"good": [str(good[1])], "bad": []}
         assert sets.known({"sha256": None, "md5": digest("md5", 1)}) is None
+        assert sets.sets[2].row() == {
+            "name": "bad",
+            "kind": "bad",
+            "bytes": 32,
+            "hashes": 1,
+            "algorithms": ["md5"],
+            "sha256": hashlib.sha256(MD5.encode()).hexdigest(),
+        }
     with HashSets() as sets:
         assert sets.algorithms_needed == frozenset()
         assert sets.known({"md5": MD5}) is None
