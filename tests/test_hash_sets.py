@@ -256,6 +256,16 @@ def test_a_damaged_database_and_one_that_is_being_written_are_refused(tmp_path: 
         assert raised.value.thing.endswith(name)
 
 
+def test_a_database_that_is_damaged_inside_does_not_say_no(tmp_path: Path) -> None:
+    values = [insert("FILE", digest("sha256", number), "", "", "", "x" * 900) for number in range(200)]
+    path = rds(tmp_path / "RDS.db", MINIMAL[0], *values, INDEX.format("FILE", "sha256"))
+    data = path.read_bytes()
+    path.write_bytes(data[:8192] + b"\xff" * (len(data) - 8192))
+    with HashSets(bad=[path]) as sets, pytest.raises(HostError) as raised:
+        list(map(sets.known, [{"sha256": digest("sha256", number)} for number in range(200)]))
+    assert raised.value.thing == str(path)
+
+
 @pytest.fixture
 def small_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let ten digests be too many to hold and two too many to read at once."""
