@@ -167,6 +167,14 @@ def test_known_names_the_sets_good_and_bad(tmp_path: Path) -> None:
         assert sets.known({"md5": MD5, "sha256": SHA256}) == {"good": [str(path) for path in good], "bad": ["bad"]}
         assert sets.known({"path": "/x", "sha256": SHA256}) == {"good": [str(good[1])], "bad": []}
         assert sets.known({"sha256": None, "md5": digest("md5", 1)}) is None
+        assert sets.sets[2].row() == {
+            "name": "bad",
+            "kind": "bad",
+            "bytes": 32,
+            "hashes": 1,
+            "algorithms": ["md5"],
+            "sha256": hashlib.sha256(MD5.encode()).hexdigest(),
+        }
     with HashSets() as sets:
         assert sets.algorithms_needed == frozenset()
         assert sets.known({"md5": MD5}) is None
@@ -246,6 +254,16 @@ def test_a_damaged_database_and_one_that_is_being_written_are_refused(tmp_path: 
         with pytest.raises(DefinitionError) as raised:
             HashSets(bad=[tmp_path / name])
         assert raised.value.thing.endswith(name)
+
+
+def test_a_database_that_is_damaged_inside_does_not_say_no(tmp_path: Path) -> None:
+    values = [insert("FILE", digest("sha256", number), "", "", "", "x" * 900) for number in range(200)]
+    path = rds(tmp_path / "RDS.db", MINIMAL[0], *values, INDEX.format("FILE", "sha256"))
+    data = path.read_bytes()
+    path.write_bytes(data[:8192] + b"\xff" * (len(data) - 8192))
+    with HashSets(bad=[path]) as sets, pytest.raises(HostError) as raised:
+        list(map(sets.known, [{"sha256": digest("sha256", number)} for number in range(200)]))
+    assert raised.value.thing == str(path)
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ def zipped(name: str) -> bytes:
         (b"\x89PNG\r\n\x1a\n", "image/png", "image"),
         (b"GIF89a", "image/gif", "image"),
         (b"%PDF-1.7\n", "application/pdf", "pdf"),
+        (b"\x00\x01something before it\n%PDF-1.7\n", "application/pdf", "pdf"),
         (b"!<arch>\ndebian-binary   ", "application/vnd.debian.binary-package", "deb"),
         (b"!<arch>\n/      ", "application/x-archive", "ar"),
         (b"\xed\xab\xee\xdb\x03\x00", "application/x-rpm", "rpm"),

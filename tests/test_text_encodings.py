@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,16 @@ def test_file_says_the_same(data: bytes, encoding: str | None, tmp_path: Path) -
     path.write_bytes(data)
     said = subprocess.run(["file", "-b", "--mime-encoding", path], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == (encoding or "binary")
+
+
+def test_no_module_is_imported_to_tell_an_encoding() -> None:
+    code = (
+        "import sys; from volforensic.inventory.signatures import content_type; before = set(sys.modules)\n"
+        f"for data in {[data for data, _ in SAMPLES]}: content_type(data)\n"
+        "print(sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_an_empty_file_has_no_encoding() -> None:

@@ -67,7 +67,8 @@ _TABLE = """
     7z                  application/x-7z-compressed  7z
     rar                 application/x-rar   rar
     tar                 application/x-tar   tar other
-    zip jar war ear whl egg apk  application/zip  zip application/gzip tar
+    zip jar war ear whl application/zip     zip
+    apk egg             application/zip     zip gzip tar
     deb udeb            application/vnd.debian.binary-package  deb
     rpm                 application/x-rpm   rpm
     pyc                 application/x-bytecode.python  pyc other

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from volforensic.errors import DefinitionError
+from volforensic.errors import DefinitionError, HostError
 from volforensic.inventory.hash_lists import ALGORITHMS, PREFERENCE
 
 MAGIC = b"SQLite format 3\x00"
@@ -54,9 +54,17 @@ class HashDatabase:
         self._connection.close()
 
     def holds(self, digest: str) -> bool:
-        """Return whether the hash is in the indexed column; hexadecimal digits in any case."""
+        """Return whether the hash is in the indexed column; hexadecimal digits in any case.
+
+        Raises:
+            HostError: The file cannot be read there: without it nobody can say that the hash is not known.
+        """
         statement = f'SELECT 1 FROM "{self._table}" WHERE "{self.indexed}" IN (?, ?) LIMIT 1'  # noqa: S608 - names from the list above
-        return self._connection.execute(statement, (digest.upper(), digest.lower())).fetchone() is not None
+        try:
+            return self._connection.execute(statement, (digest.upper(), digest.lower())).fetchone() is not None
+        except sqlite3.Error as error:
+            wrong = f"the hash set cannot be read: {error}"
+            raise HostError(str(self._path), wrong, "Check it with PRAGMA integrity_check") from error
 
     def digests(self) -> Iterator[tuple[str, bytes]]:
         """Yield the hashes: an algorithm, digests side by side. Of a row's hashes the preferred one is taken.

@@ -4,6 +4,7 @@ The sets come from elsewhere than the evidence, so that their word on a file is 
 database on a suspect disk. They are read as a whole before any evidence is, so that a wrong line ends the run at once.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +26,7 @@ class HashSet(NamedTuple):
     """One set: its name, its file, whether its files are good, a look-up by algorithm.
 
     ``size`` is how many different hashes it holds; None where they are looked up in a database that nobody counted.
+    ``sha256`` is the file's own; None for a database, which may have hundreds of gigabytes.
     """
 
     name: str
@@ -32,6 +34,18 @@ class HashSet(NamedTuple):
     is_good: bool
     lookups: dict[str, Lookup]
     size: int | None
+    sha256: str | None
+
+    def row(self) -> Row:
+        """Return what the custody log and the report say of the set."""
+        return {
+            "name": self.name,
+            "kind": "good" if self.is_good else "bad",
+            "bytes": self.path.stat().st_size,
+            "hashes": self.size,
+            "algorithms": sorted(self.lookups),
+            "sha256": self.sha256,
+        }
 
 
 class HashSets:
@@ -91,11 +105,13 @@ class HashSets:
         except OSError as error:
             raise DefinitionError(str(path), f"cannot be read: {error.strerror or error}") from error
         if not is_database:
-            return self._sorted(name, path, read_hash_list(path), folder, is_good=is_good)
+            found = self._sorted(name, path, read_hash_list(path), folder, is_good=is_good)
+            with path.open("rb") as file:
+                return found._replace(sha256=hashlib.file_digest(file, "sha256").hexdigest())
         database = HashDatabase(path)
         self._stack.callback(database.close)
         if database.indexed is not None:
-            return HashSet(name, path, is_good, {database.indexed: database.holds}, None)
+            return HashSet(name, path, is_good, {database.indexed: database.holds}, None, None)
         return self._sorted(name, path, database.digests(), folder, is_good=is_good)
 
     def _sorted(
@@ -118,7 +134,7 @@ class HashSets:
         if not hashes:
             raise DefinitionError(str(path), "holds no hash")
         lookups = {algorithm: _lookup(found) for algorithm, found in hashes.items()}
-        return HashSet(name, path, is_good, lookups, sum(found.count for found in hashes.values()))
+        return HashSet(name, path, is_good, lookups, sum(found.count for found in hashes.values()), None)
 
 
 def _lookup(hashes: SortedHashes) -> Lookup:

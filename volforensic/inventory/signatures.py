@@ -92,6 +92,7 @@ _LEADING: dict[bytes, tuple[tuple[bytes, FileType], ...]] = {
     for first in {magic[:1] for magic, _ in _PREFIXES}
 }
 
+_PDF_START = 256  # readers let something stand before it
 _SHEBANG = re.compile(rb"#![ \t]{0,16}([^\s]{1,255})(?:[ \t]{1,16}([^\n]{0,255}))?")
 _HTML = re.compile(rb"\s{0,64}<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _JSON = re.compile(rb"\s{0,64}(?:\{\s{0,64}(?:[\"}/]|$)|\[\s{0,64}(?:[{\[\"\]0-9-]|$))")
@@ -194,6 +195,8 @@ def _container(head: bytes) -> FileType | None:
     mime = medium(head)
     if mime is not None:
         return FileType(mime, mime.partition("/")[0])
+    if b"%PDF-" in head[:_PDF_START]:
+        return FileType("application/pdf", "pdf")
     return FileType("application/x-tar", "tar") if containers.is_tar(head) else None
 
 

@@ -15,11 +15,12 @@ TEXT_BYTES = bytes([*range(7, 14), 27, *range(32, 127)])
 _ANY_TEXT_BYTES = TEXT_BYTES + bytes(range(128, 256))
 _NOT_ISO_8859 = re.compile(rb"[\x80-\x84\x86-\x9f]")
 _NO_TEXT = re.compile("[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f\ufffe\uffff]")
+# The decoders themselves, not their names: to find one by its name is to import it, and a worker may open no file.
 _WIDE = (
-    (b"\xff\xfe\x00\x00", "utf-32le"),
-    (b"\x00\x00\xfe\xff", "utf-32be"),
-    (b"\xff\xfe", "utf-16le"),
-    (b"\xfe\xff", "utf-16be"),
+    (b"\xff\xfe\x00\x00", "utf-32le", codecs.utf_32_le_decode),
+    (b"\x00\x00\xfe\xff", "utf-32be", codecs.utf_32_be_decode),
+    (b"\xff\xfe", "utf-16le", codecs.utf_16_le_decode),
+    (b"\xfe\xff", "utf-16be", codecs.utf_16_be_decode),
 )
 _UTF_7 = re.compile(rb"\+/v[89+/]")
 
@@ -43,7 +44,7 @@ def text_encoding(data: bytes) -> str | None:
     if data.isascii():
         return "utf-7" if _UTF_7.match(data) else "us-ascii"
     try:
-        codecs.utf_8_decode(data, "strict", False)  # noqa: FBT003 - its third argument has no name: more bytes may follow
+        codecs.utf_8_decode(data, "strict", False)  # noqa: FBT003 - no name: more bytes may follow
     except UnicodeDecodeError:
         return wide_encoding(data) or ("unknown-8bit" if _NOT_ISO_8859.search(data) else "iso-8859-1")
     return "utf-8"
@@ -51,10 +52,10 @@ def text_encoding(data: bytes) -> str | None:
 
 def wide_encoding(data: bytes) -> str | None:
     """Return the encoding of a text in UTF-16 or UTF-32, which begins with a byte order mark; None for others."""
-    for mark, name in _WIDE:
+    for mark, name, decode in _WIDE:
         if data.startswith(mark):
             try:
-                text = codecs.getincrementaldecoder(name)().decode(data[len(mark) :])
+                text = decode(data[len(mark) :], "strict", False)[0]  # noqa: FBT003 - no name: more bytes may follow
             except UnicodeDecodeError:
                 continue
             if not _NO_TEXT.search(text):

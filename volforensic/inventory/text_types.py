@@ -12,6 +12,10 @@ PLAIN = "text/plain"
 
 _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"<svg", "image/svg+xml"),
+    (b'.\\"', "text/troff"),
+    (b"'\\\"", "text/troff"),
+    (b"'.\\\"", "text/troff"),
+    (b'\\"', "text/troff"),
     (b"%!", "application/postscript"),
     (b"\x04%!", "application/postscript"),
     (b"*PPD-Adobe: ", "application/vnd.cups-ppd"),
@@ -51,11 +55,10 @@ _STARTING = {
     first: tuple(entry for entry in _STARTS if entry[0][:1] == first) for first in {start[:1] for start, _ in _STARTS}
 }
 _MAIL = re.compile(rb"(?:delivered-to|return-path):", re.IGNORECASE)
-_TROFF_STARTS = (b'.\\"', b"'\\\"", b"'.\\\"", b'\\"')
 
 # The words that lines of source code begin with. Ordered by first letter, so that most lines cost one comparison each.
 _WORDS = re.compile(
-    rb"""\n[ \t]*(
+    rb"""\n[ \t]*+(?=[\#.acdefilmnprstuvACVLS(-])(
       \#(?:include|import|[ \t]*(?:ifn?def|pragma))
     | \.[A-Za-z][A-Za-z0-9]
     | c(?:lass[ \t]|onst\ |har\ ?\*) | d(?:ef\ |ouble\ ?\*|nl\ ) | e(?:xtern|xport\ ) | f(?:rom[ \t]|loat\ ?\*)
@@ -152,8 +155,7 @@ _PLUS = re.compile(
 _PREPROCESSED = frozenset({"include", "condition"})
 _SETTLING = frozenset({"javascript", "diff", "po", "perl", "plus", "python", "initial"})
 _MOST_WORDS = 60
-_SCRIPT_WORDS = (b"(function", b"(async function", b"typeof", b"use strict")
-_SCRIPT = re.compile(rb"\((?:async )?function[( ]|typeof[^\n]{0,300}?[!=]==|[\"']use strict[\"']")
+_TYPE_TEST = re.compile(rb"typeof[^\n]{0,300}?[!=]==")
 _MARKUP = re.compile(
     rb"<(?:!doctype[ \t\r\n]+(?:html|(svg))|(?:head|title|html|script|style|table)(?:>|[ \t\r\n])|a\s+href=)",
     re.IGNORECASE,
@@ -207,18 +209,25 @@ _SOURCE = (
 
 def text_mime(head: bytes) -> str:
     """Return the MIME type of a text by its first bytes; ``text/plain`` where nothing shows that it is of a kind."""
-    start = next((mime for magic, mime in _STARTING.get(head[:1], ()) if head.startswith(magic)), None)
-    if start is not None:
-        return start
-    if head.startswith(_TROFF_STARTS):
-        return "text/troff"
+    for magic, mime in _STARTING.get(head[:1], ()):
+        if head.startswith(magic):
+            return mime
     text = b"\n" + head
     signs = _signs(text)
-    scripted = b"function" in head and any(word in head for word in _SCRIPT_WORDS)
+    scripted = b"function" in head and _is_scripted(head)
     found = _confirmed(text, signs) if signs else set()
-    if scripted and "perl" not in found and _SCRIPT.search(text):
+    if scripted and "perl" not in found:
         found.add("javascript")
     return _first(found, _STRONG) or _markup(head) or _first(found, _SOURCE) or _mail(head) or PLAIN
+
+
+def _is_scripted(head: bytes) -> bool:
+    """Return whether the text has signs of JavaScript that stand anywhere in a line."""
+    if b"(function" in head and (b"(function(" in head or b"(function " in head):
+        return True
+    if b"use strict" in head and (b"'use strict'" in head or b'"use strict"' in head):
+        return True
+    return b"(async function" in head or (b"typeof" in head and _TYPE_TEST.search(head) is not None)
 
 
 def _signs(text: bytes) -> dict[str, int]:
