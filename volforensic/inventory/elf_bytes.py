@@ -1,4 +1,4 @@
-"""Bytes of one file at any position: through its extents or from memory, counted, so that a file costs a bounded read."""
+"""Bytes of one file at any position, through its extents or from memory; counted, so that no file costs too much."""
 
 from bisect import bisect_right
 from typing import Protocol
@@ -11,6 +11,8 @@ from volforensic.inventory.file_bytes import Loss, OpenFilesystem, stored_chunks
 
 READ_LIMIT = 96 << 20
 """Bytes that are read of one file, at most: 64 MiB for entropy, the rest for tables."""
+SPENT = "not everything was read: more bytes are asked for than one file may cost"
+"""The problem of a file whose account is used up."""
 _LARGEST_WHOLE = 2 << 20  # a smaller file is read once, then its tables cost no call to the kernel
 _MOST_PROBLEMS = 20
 _MOST_LOSSES = 10
@@ -96,7 +98,7 @@ class BoundedBytes:
         if position < 0 or size <= 0:
             return b""
         if size > self._left:
-            self.say("not everything was read: more bytes are asked for than one file may cost")
+            self.say(SPENT)
             size = self._left
         self._left -= size
         if self._whole is not None:

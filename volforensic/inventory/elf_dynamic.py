@@ -49,22 +49,22 @@ class Dynamic(NamedTuple):
 
 
 class Symbols(NamedTuple):
-    """Names of a symbol table: those it needs, those it offers to others, those of its own; how many entries."""
+    """Names of a symbol table: those it needs, those it offers to others, those of its own; how many entries in all."""
 
     imports: frozenset[bytes] = frozenset()
     exports: frozenset[bytes] = frozenset()
     own: frozenset[bytes] = frozenset()
-    count: int = 0
+    total: int = 0
 
 
 def interpreter(image: Image) -> bytes:
     """Return the path of the loader that the program asks for (PT_INTERP); empty where it asks for none."""
     segment = next((one for one in image.segments if one.type == INTERPRETER), None)
-    if segment is None:
+    if segment is None or not segment.file_size:
         return b""
     path = image.content(segment, _LARGEST_PATH).partition(b"\0")[0]
     if not path:
-        image.bytes.say("the path of the interpreter cannot be read")
+        image.data.say("the path of the interpreter cannot be read")
     return path
 
 
@@ -88,10 +88,10 @@ def read_dynamic(image: Image) -> Dynamic:
             tags[tag] = value
     strings = image.at_address(tags.get(_STRINGS, 0), min(tags.get(_STRINGS_SIZE, 0), _LARGEST_STRINGS))
     if not strings and (tags or needed):
-        image.bytes.say("the names of the dynamic table cannot be read: it points nowhere")
+        image.data.say("the names of the dynamic table cannot be read: it points nowhere")
     named = [name_at(strings, offset, _LARGEST_PATH) if offset else b"" for offset in needed]
     if not all(named) and strings:
-        image.bytes.say("a needed library has no name that can be read")
+        image.data.say("a needed library has no name that can be read")
 
     def text(tag: int) -> bytes:
         return name_at(strings, tags[tag], _LARGEST_PATH) if tag in tags else b""
@@ -99,8 +99,8 @@ def read_dynamic(image: Image) -> Dynamic:
     return Dynamic(tags, strings, tuple(filter(None, named)), text(_SONAME), text(_RPATH), text(_RUNPATH))
 
 
-def dynamic_symbols(image: Image, dynamic: Dynamic) -> Symbols:
-    """Return what the file imports and exports when it is loaded."""
+def dynamic_symbols(image: Image, dynamic: Dynamic, *, with_exports: bool) -> Symbols:
+    """Return what the file imports when it is loaded, and what it exports where that is asked for."""
     start = dynamic.tags.get(_SYMBOLS, 0)
     if not start:
         return Symbols()
@@ -112,8 +112,8 @@ def dynamic_symbols(image: Image, dynamic: Dynamic) -> Symbols:
         count = max(after // size if after > 0 else 0, _relocated_count(image, dynamic))
     raw = image.at_address(start, min(count, _MOST_SYMBOLS) * size)
     if len(raw) < count * size:
-        image.bytes.say(f"{len(raw) // size} of {count} dynamic symbols were read")
-    return _names(image, raw, dynamic.strings)
+        image.data.say(f"{len(raw) // size} of {count} dynamic symbols were read")
+    return _names(image, raw, dynamic.strings, with_defined=with_exports)
 
 
 def static_symbols(image: Image) -> Symbols:
@@ -124,15 +124,16 @@ def static_symbols(image: Image) -> Symbols:
     size = _symbol_form(image).size
     raw = image.content(table, _MOST_SYMBOLS * size)
     if len(raw) < table.size:
-        image.bytes.say(f"{len(raw) // size} of {table.size // size} symbols were read")
-    return _names(image, raw, image.content(image.sections[table.link], _LARGEST_STRINGS))
+        image.data.say(f"{len(raw) // size} of {table.size // size} symbols were read")
+    strings = image.content(image.sections[table.link], _LARGEST_STRINGS)
+    return _names(image, raw, strings, with_defined=True)
 
 
 def symbol_count(image: Image) -> int:
     """Return how many symbols the full symbol table holds; 0 where it was stripped off."""
     size = _symbol_form(image).size
     tables = [one for one in image.sections if one.type == SYMBOL_TABLE]
-    return sum(max(0, min(one.size, image.bytes.size - one.offset)) // size for one in tables)
+    return sum(max(0, min(one.size, image.data.size - one.offset)) // size for one in tables)
 
 
 def has_debug_information(image: Image) -> bool:
@@ -145,7 +146,7 @@ def _symbol_form(image: Image) -> struct.Struct:
     return struct.Struct(image.header.order + ("IBBHQQ" if image.header.bits == 64 else "IIIBBH"))
 
 
-def _names(image: Image, raw: bytes, strings: bytes) -> Symbols:
+def _names(image: Image, raw: bytes, strings: bytes, *, with_defined: bool) -> Symbols:
     form = _symbol_form(image)
     wide = image.header.bits == 64
     needed, offered, own = set(), set(), set()
@@ -159,11 +160,14 @@ def _names(image: Image, raw: bytes, strings: bytes) -> Symbols:
             continue
         if not index:
             needed.add(start)
+        elif not with_defined:
+            continue
         elif information >> 4 in {1, 2, _UNIQUE} and other & 3 in {0, 3}:
             offered.add(start)
         else:
             own.add(start)
-    return Symbols(*(frozenset(name_at(strings, start) for start in group) for group in (needed, offered, own)), whole)
+    imports, exports, rest = (frozenset(name_at(strings, start) for start in group) for group in (needed, offered, own))
+    return Symbols(imports, exports, rest, whole)
 
 
 def _words(image: Image, raw: bytes) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from volforensic.inventory.elf_format import (
     CORE,
     DYNAMIC,
     EXECUTABLE,
+    IS_EXECUTABLE,
     MACHINES,
     RELOCATABLE,
     SHARED,
@@ -45,6 +46,7 @@ from volforensic.inventory.elf_packer import Packer, find_packer
 from volforensic.inventory.entropy import EntropyMeter
 from volforensic.record import Row, text
 
+_PROGRAMS = ("executable", "position-independent executable", "shared object")
 _LARGEST_COMMENT = 64 << 10
 _MOST_COMPILERS = 8
 _LONGEST_COMPILER = 200
@@ -54,7 +56,8 @@ _MOST_LIBRARIES = 256
 class ElfFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an ELF file is; a fact that is absent was not found, ``problems`` says what could not be read.
 
-    ``type`` is one of executable, position-independent executable, shared object, relocatable, core. ``linkage`` is
+    ``type`` is one of executable, position-independent executable, shared object, relocatable, core, separate debug
+    information (its code has no bytes). ``linkage`` is
     static or dynamic, None where the file is no program and no library. ``stripped`` says that the full symbol table
     is gone. ``entry`` is an address. ``section_count`` counts all sections, ``sections`` may hold the largest only.
     ``runpath`` and ``rpath`` are as they stand, colons included. ``compilers`` are the lines of ``.comment``.
@@ -121,7 +124,8 @@ def _examined(image: Image, dynamic: Dynamic, facts: ElfFacts, measures: Measure
     """Return the facts with what costs more to find out."""
     is_object = image.header.type == RELOCATABLE
     notes = build_notes(image)
-    symbols = static_symbols(image) if is_object else dynamic_symbols(image, dynamic)
+    is_library = facts.type == "shared object"
+    symbols = static_symbols(image) if is_object else dynamic_symbols(image, dynamic, with_exports=is_library)
     module = kernel_module(image, symbols) if is_object else None
     sections = section_facts(image, measures)
     segments = segment_facts(image, measures)
@@ -132,7 +136,7 @@ def _examined(image: Image, dynamic: Dynamic, facts: ElfFacts, measures: Measure
         stripped=not symbol_count(image),
         debug_information=has_debug_information(image),
         symbol_count=symbol_count(image),
-        dynamic_symbol_count=0 if is_object else symbols.count,
+        dynamic_symbol_count=0 if is_object else symbols.total,
         build_id=notes.build_id or None,
         go=None if is_object else go_build(image, notes.go_build_id),
         compilers=_compilers(image),
@@ -142,7 +146,7 @@ def _examined(image: Image, dynamic: Dynamic, facts: ElfFacts, measures: Measure
         packer=find_packer(image, sections, segments, overlay),
         suspicious_imports=_imports(symbols, facts, module),
         module=module,
-        problems=image.bytes.problems,
+        problems=image.data.problems,
     )
 
 
@@ -156,28 +160,37 @@ def _facts(image: Image, dynamic: Dynamic, loader: bytes) -> ElfFacts:
         system=SYSTEMS.get(header.system, f"system {header.system}"),
         type=kind,
         entry=header.entry,
-        linkage=_linkage(image, dynamic, loader),
+        linkage=_linkage(image, dynamic, loader, kind),
         interpreter=text(loader) or None,
         needed=[text(name) for name in dynamic.needed[:_MOST_LIBRARIES]],
         soname=text(dynamic.soname) or None,
         rpath=text(dynamic.rpath) or None,
         runpath=text(dynamic.runpath) or None,
         section_count=len(image.sections),
-        problems=image.bytes.problems,
+        problems=image.data.problems,
     )
 
 
 def _type(image: Image, dynamic: Dynamic, loader: bytes) -> str:
     """Return the type in words: of ET_DYN, what a loader would not take as a library is a program."""
     kind = image.header.type
+    if kind in {EXECUTABLE, SHARED} and _has_no_code(image):
+        return "separate debug information"
     if kind != SHARED:
         return {RELOCATABLE: "relocatable", EXECUTABLE: "executable", CORE: "core"}.get(kind, f"type {kind}")
     is_library = bool(dynamic.tags) and (bool(dynamic.soname) or not loader)
     return "shared object" if is_library and not dynamic.is_pie else "position-independent executable"
 
 
-def _linkage(image: Image, dynamic: Dynamic, loader: bytes) -> str | None:
-    if image.header.type not in {EXECUTABLE, SHARED}:
+def _has_no_code(image: Image) -> bool:
+    """Return whether code is described and none is there, nor anything else to begin with."""
+    code = [one for one in image.loads() if one.flags & IS_EXECUTABLE]
+    begin = image.at_address(image.header.entry, 1) if image.header.entry else b""
+    return bool(code) and not any(one.file_size for one in code) and not begin
+
+
+def _linkage(image: Image, dynamic: Dynamic, loader: bytes, kind: str) -> str | None:
+    if kind not in _PROGRAMS:
         return None
     if loader or dynamic.needed:
         return "dynamic"
@@ -197,6 +210,4 @@ def _imports(symbols: Symbols, facts: ElfFacts, module: KernelModule | None) -> 
         return kernel_imports(symbols)
     if facts.type == "relocatable":
         return []
-    return suspicious_imports(
-        symbols, is_program=facts.type != "shared object", soname=(facts.soname or "").encode("utf-8", "replace")
-    )
+    return suspicious_imports(symbols, is_program=facts.type != "shared object")

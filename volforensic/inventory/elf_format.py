@@ -111,7 +111,7 @@ class Section(NamedTuple):
 class Image(NamedTuple):
     """The headers of one file and its bytes."""
 
-    bytes: BoundedBytes
+    data: BoundedBytes
     header: Header
     segments: list[Segment]
     sections: list[Section]
@@ -127,7 +127,7 @@ class Image(NamedTuple):
     def content(self, section: Section | Segment, limit: int) -> bytes:
         """Return the first ``limit`` bytes of a section or segment."""
         size = section.size if isinstance(section, Section) else section.file_size
-        return self.bytes.read(section.offset, min(size, limit))
+        return self.data.read(section.offset, min(size, limit))
 
     def at_address(self, address: int, size: int) -> bytes:
         """Return up to ``size`` bytes that are loaded at an address; none where no segment loads it from the file.
@@ -137,7 +137,7 @@ class Image(NamedTuple):
         for segment in reversed(self.segments):
             inside = address - segment.address
             if segment.type == LOAD and 0 <= inside < segment.file_size:
-                return self.bytes.read(segment.offset + inside, min(size, segment.file_size - inside))
+                return self.data.read(segment.offset + inside, min(size, segment.file_size - inside))
         return b""
 
 
@@ -172,7 +172,9 @@ def _header(data: BoundedBytes, head: bytes) -> Header | None:
     best = max(candidates, key=lambda one: (_plausibility(one), (one.bits, one.order) == declared))
     if (best.bits, best.order) != declared:
         written = "little" if best.order == "<" else "big"
-        data.say(f"class or byte order of the identification are wrong: the header is {best.bits}-bit, {written}-endian")
+        data.say(
+            f"class or byte order of the identification are wrong: the header is {best.bits}-bit, {written}-endian"
+        )
     return best
 
 

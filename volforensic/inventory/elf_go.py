@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from volforensic.inventory.elf_format import IS_EXECUTABLE, IS_WRITABLE, LOAD, Image
+from volforensic.inventory.elf_format import IS_EXECUTABLE, IS_WRITABLE, Image
 from volforensic.record import text
 
 _MAGIC = b"\xff Go buildinf:"
@@ -71,12 +71,12 @@ def _find(image: Image, *, is_go: bool) -> _Blob | None:
 
 
 def _read(image: Image, offset: int) -> _Blob | None:
-    head = image.bytes.read(offset, 32)
+    head = image.data.read(offset, 32)
     if len(head) < 32 or not head.startswith(_MAGIC):
         return None
     width, flags = head[14], head[15]
     if flags & _IS_INLINE:
-        return _inline(image.bytes.read(offset + 32, _LARGEST_TEXT))
+        return _inline(image.data.read(offset + 32, _LARGEST_TEXT))
     if width not in {4, 8}:
         return None
     form = struct.Struct((">" if flags & _IS_BIG_ENDIAN else "<") + ("Q" if width == 8 else "I"))

@@ -62,15 +62,15 @@ class Measures:
 
     def entropy(self, offset: int, size: int) -> tuple[float | None, int | None]:
         """Return the entropy of a range and on how many bytes it was measured, None for all of them."""
-        size = min(size, self._image.bytes.size - offset)
+        size = min(size, self._image.data.size - offset)
         if size <= 0 or self._left <= 0:
             return None, None
         wanted = min(size, _LARGEST_PART, self._left)
         if wanted == size:
-            data = self._image.bytes.read(offset, size)
+            data = self._image.data.read(offset, size)
         else:  # pieces from all over the range
             step, piece = size // _SAMPLES, max(1, wanted // _SAMPLES)
-            data = b"".join(self._image.bytes.read(offset + number * step, piece) for number in range(_SAMPLES))
+            data = b"".join(self._image.data.read(offset + number * step, piece) for number in range(_SAMPLES))
         self._left -= len(data)
         return round(self._meter.measure(data), 3), None if len(data) == size else len(data)
 
@@ -135,13 +135,13 @@ def find_overlay(image: Image, measures: Measures, signature_size: int) -> Overl
     ends += [header.sections_offset + sections] if sections else []
     ends += [one.offset + one.file_size for one in image.segments if one.file_size]
     ends += [one.offset + one.size for one in image.sections if one.type not in {0, NO_BITS}]
-    size = image.bytes.size
+    size = image.data.size
     end = max(place for place in ends if place <= size)  # what points beyond the file was said
     if max(ends) > size or size - signature_size <= end:
         return None
     offset, length = end, size - signature_size - end
     entropy, measured = measures.entropy(offset, length)
-    kind = identify(image.bytes.read(offset, min(length, HEAD_SIZE)))
+    kind = identify(image.data.read(offset, min(length, HEAD_SIZE)))
     return Overlay(
         offset=offset, size=length, entropy=entropy, measured=measured, mime=kind.mime if kind is not None else None
     )

@@ -48,7 +48,7 @@ def kernel_module(image: Image, symbols: Symbols) -> KernelModule | None:
         return None
     raw = image.content(information, _LARGEST_INFORMATION) if information is not None else b""
     if information is None:
-        image.bytes.say("a kernel module without .modinfo")
+        image.data.say("a kernel module without .modinfo")
     values: dict[str, list[str]] = {}
     for pair in raw.split(b"\0"):
         key, separator, value = pair.partition(b"=")
@@ -56,9 +56,9 @@ def kernel_module(image: Image, symbols: Symbols) -> KernelModule | None:
             values.setdefault(text(key[:_LONGEST_VALUE]), []).append(text(value[:_LONGEST_VALUE]))
     name = values.get("name", [""])[0]
     loads_as = _structure_name(image)
-    signature = module_signature(image.bytes)
+    signature = module_signature(image.data)
     return KernelModule(
-        **{key: values[key][0] for key in _KNOWN if key in values},  # type: ignore[arg-type]  # all of them are text
+        **{key: values[key][0] for key in _KNOWN if key in values},
         loads_as=loads_as if loads_as.replace("-", "_") != name.replace("-", "_") else "",
         authors=values.get("author", [])[:_MOST_VALUES],
         depends=[one for one in ",".join(values.get("depends", [])).split(",") if one][:_MOST_VALUES],

@@ -44,7 +44,7 @@ def _notes(image: Image) -> Iterator[Note]:
     places += [(one.offset, one.size) for one in image.sections if one.type == NOTE_SECTION]
     head = struct.Struct(image.header.order + "III")
     for offset, size in sorted(set(places))[:_MOST_PLACES]:
-        raw = image.bytes.read(offset, min(size, _LARGEST))
+        raw = image.data.read(offset, min(size, _LARGEST))
         position = 0
         for _ in range(_MOST_NOTES):
             if position + head.size > len(raw):

@@ -50,13 +50,13 @@ def find_packer(
 
 
 def _bundle(image: Image, overlay: Overlay | None) -> Packer | None:
-    """Recognise programs that carry an archive: PyInstaller's cookie, AppImage's mark in e_ident, VMProtect's sections."""
+    """Recognise by their marks what bundles a program with an archive, or protects it under its own name."""
     names = {one.name for one in image.sections}
-    tail = image.bytes.read(max(0, image.bytes.size - _TAIL), _TAIL)
+    tail = image.data.read(max(0, image.data.size - _TAIL), _TAIL)
     if _PYINSTALLER in tail or (b"pydata" in names and overlay is None):
         signs = ["PyInstaller's cookie near the end"] if _PYINSTALLER in tail else ["a section named pydata"]
         return Packer(name="PyInstaller", confidence="certain" if _PYINSTALLER in tail else "likely", signs=signs)
-    if image.bytes.read(8, 3) in {b"AI\1", b"AI\2"}:
+    if image.data.read(8, 3) in {b"AI\1", b"AI\2"}:
         return Packer(name="AppImage", confidence="certain", signs=["AppImage's mark in the identification"])
     if any(name.startswith(b".vmp") for name in names):
         return Packer(name="VMProtect", confidence="likely", signs=["sections named .vmp"])
@@ -87,7 +87,7 @@ def _unknown(
 
 
 def _is_random_overlay(image: Image, overlay: Overlay | None) -> bool:
-    if overlay is None or overlay.size < _SMALLEST_OVERLAY or 2 * overlay.size < image.bytes.size:
+    if overlay is None or overlay.size < _SMALLEST_OVERLAY or 2 * overlay.size < image.data.size:
         return False
     return overlay.mime is None and (overlay.entropy or 0) >= 7.9
 

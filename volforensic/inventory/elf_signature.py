@@ -1,4 +1,4 @@
-"""The signature that is appended to a kernel module (Linux: kernel/module_signature.c, scripts/sign-file.c; RFC 5652)."""
+"""The signature at the end of a kernel module (Linux: kernel/module_signature.c, scripts/sign-file.c; RFC 5652)."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -15,16 +15,18 @@ src/packhead.cpp):
 import re
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
-from volforensic.inventory.elf_format import Image
+from volforensic.inventory.elf_format import DYNAMIC, SECTION_IS_EXECUTABLE, Image
 
 _MAGIC = b"UPX!"
 _BLOCK = 12
 _INFORMATION = 24  # l_info and p_info
 _MOST_BLOCKS = 16
-_HEAD, _TAIL = 4096, 128 << 10
-_DISPLACED = 256  # bytes that a modified packer may put before the first block
+_HEAD, _TAIL = 4096, 64 << 10
+_SEARCHED = 4 << 20  # in a file without section headers: libraries hold their blocks far behind the headers
+_MOST_PLACES = 64
 _METHODS = {
     2: "NRV2B",
     3: "NRV2B",
@@ -41,6 +43,11 @@ _METHODS = {
     14: "LZMA",
     15: "deflate",
     16: "Zstandard",
+}
+# The first block's description: unpacked and packed size below 8 KiB, method, no filter, no parameter, zero.
+_FIRST_BLOCKS = {
+    "<": re.compile(rb"[^\0][\0-\x1f]\0\0[^\0][\0-\x1f]\0\0[\x02-\x10]\0\0\0", re.DOTALL),
+    ">": re.compile(rb"\0\0[\0-\x1f][^\0]\0\0[\0-\x1f][^\0][\x02-\x10]\0\0\0", re.DOTALL),
 }
 _INFORMATION_TEXT = b"$Info: This file is packed with the UPX executable packer"
 _VERSION = re.compile(rb"\$Id: UPX (\d{1,2}\.\d{1,3}) Copyright")
@@ -67,17 +74,25 @@ class Upx(NamedTuple):
 
 def find_upx(image: Image) -> Upx | None:
     """Return what speaks for UPX; None where nothing does."""
-    head, tail = image.bytes.read(0, _HEAD), image.bytes.read(max(0, image.bytes.size - _TAIL), _TAIL)
+    searched = _HEAD if image.sections else _SEARCHED
+    head = image.data.read(0, searched)
+    end = max((one.offset + one.file_size for one in image.loads()), default=image.data.size)
+    tail = image.data.read(max(0, min(end, image.data.size) - _TAIL), 2 * _TAIL)
     magic = head.find(_MAGIC)
-    trailer = tail.rfind(_MAGIC, max(0, len(tail) - 4096))
-    chain = _chain(image, magic)
+    trailer = tail.rfind(_MAGIC)
+    chain = _chain(image, head, magic)
     has_text = _INFORMATION_TEXT in tail or _INFORMATION_TEXT in head
     version = _VERSION.search(tail) or _VERSION.search(head)
-    is_loader = not any(one.flags & 4 for one in image.sections)  # a program that merely contains UPX has code sections
+    is_loader = not any(
+        one.flags & SECTION_IS_EXECUTABLE for one in image.sections
+    )  # a program that merely contains UPX has code sections
     if chain is None and not (is_loader and (magic >= 0 or trailer >= 0 or has_text)):
         return None
     signs = _signs(image, chain, magic, has_trailer=trailer >= 0, has_text=has_text)
-    is_altered = chain is not None and (magic < 0 or trailer < 0 or _is_wiped(image, chain))
+    is_cut = any(one.offset + one.file_size > image.data.size for one in image.loads())
+    is_library = any(one.type == DYNAMIC for one in image.segments)  # UPX 3 leaves its data segment behind the trailer
+    lacks_trailer = trailer < 0 and not (is_cut or is_library)
+    is_altered = chain is not None and (magic < 0 or lacks_trailer or _is_wiped(image, chain))
     several = sum((magic >= 0, trailer >= 0, has_text)) >= 2
     confidence = "certain" if chain is not None else "likely" if several else "possible"
     return Upx(confidence, signs, version[1].decode() if version else "", is_altered)
@@ -87,12 +102,12 @@ def _signs(image: Image, chain: Chain | None, magic: int, *, has_trailer: bool, 
     signs = []
     if chain is not None:
         signs.append(
-            f"{chain.blocks} compressed blocks ({chain.method}) from offset {chain.offset}: {chain.packed} bytes packed, "
-            f"{chain.unpacked} unpacked, the first as large as the headers of an ELF file"
+            f"{chain.blocks} compressed blocks ({chain.method}) from offset {chain.offset}: "
+            f"{chain.packed} bytes packed, {chain.unpacked} unpacked"
         )
         if _is_wiped(image, chain):
             signs.append("the size of the original file before them was overwritten")
-    signs.append("UPX! near the beginning" if magic >= 0 else "no UPX! near the beginning")
+    signs.append("UPX! before the blocks" if magic >= 0 else "no UPX! before the blocks")
     signs.append("UPX! near the end" if has_trailer else "no UPX! near the end")
     if has_text:
         signs.append("the text of the UPX loader")
@@ -103,25 +118,28 @@ def _signs(image: Image, chain: Chain | None, magic: int, *, has_trailer: bool, 
 
 def _is_wiped(image: Image, chain: Chain) -> bool:
     """Return whether p_info, before the first block, is too small for what the blocks unpack to."""
-    raw = image.bytes.read(chain.offset - 8, 8)
+    raw = image.data.read(chain.offset - 8, 8)
     return len(raw) < 8 or struct.unpack(image.header.order + "II", raw)[0] < chain.unpacked
 
 
-def _chain(image: Image, magic: int) -> Chain | None:
+def _chain(image: Image, head: bytes, magic: int) -> Chain | None:
+    """Return the chain of blocks: where the magic says, behind the program headers, or wherever its shape is found."""
     header = image.header
-    table = 64 if header.bits == 64 else 52
-    if image.segments:
-        table = header.segments_offset + header.segment_count * (56 if header.bits == 64 else 32)
-    places = [magic - 4 + _INFORMATION] if magic >= 4 else []
-    places += [table + _INFORMATION + step for step in range(-12, _DISPLACED, 4)]
-    found = (_blocks(image, place) for place in places if place > 0)
-    return next((chain for chain in found if chain is not None), None)
+    if magic >= 4 and (chain := _blocks(image, magic - 4 + _INFORMATION, has_magic=True)) is not None:
+        return chain
+    table = header.segments_offset + len(image.segments) * (56 if header.bits == 64 else 32)
+    places = [table + _INFORMATION]
+    if not image.sections:
+        found = (match.start() for match in _FIRST_BLOCKS[header.order].finditer(head))
+        places += list(islice(found, _MOST_PLACES))
+    chains = (_blocks(image, place, has_magic=False) for place in places)
+    return next((chain for chain in chains if chain is not None), None)
 
 
-def _blocks(image: Image, offset: int) -> Chain | None:
-    """Return the chain of blocks from an offset: at least two of them, the first one an ELF file's headers."""
+def _blocks(image: Image, offset: int, *, has_magic: bool) -> Chain | None:
+    """Return the chain of blocks from an offset: behind a magic any, else two, the first one an ELF file's headers."""
     blocks = list(_walk(image, offset))
-    if len(blocks) < 2 or not _is_header_size(blocks[0][0]):
+    if not blocks or not (has_magic or (len(blocks) >= 2 and _is_header_size(blocks[0][0]))):
         return None
     packed, unpacked = sum(block[1] for block in blocks), sum(block[0] for block in blocks)
     return Chain(offset, len(blocks), _METHODS[blocks[0][2]], packed, unpacked) if packed < unpacked else None
@@ -131,12 +149,12 @@ def _walk(image: Image, offset: int) -> Iterator[tuple[int, int, int]]:
     form = struct.Struct(image.header.order + "IIBBBB")
     first_method = 0
     for _ in range(_MOST_BLOCKS):
-        raw = image.bytes.read(offset, _BLOCK)
+        raw = image.data.read(offset, _BLOCK)
         if len(raw) < _BLOCK:
             return
         unpacked, packed, method, _, _, unused = form.unpack(raw)
         is_block = 0 < packed <= unpacked and method in _METHODS and not unused
-        if not is_block or method != (first_method or method) or offset + _BLOCK + packed > image.bytes.size:
+        if not is_block or method != (first_method or method) or offset + _BLOCK + packed > image.data.size:
             return
         first_method = method
         yield unpacked, packed, method
