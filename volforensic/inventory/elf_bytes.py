@@ -9,8 +9,8 @@ from volforensic.evidence.node import Extent
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import Loss, OpenFilesystem, stored_chunks
 
-READ_LIMIT = 96 << 20
-"""Bytes that are read of one file, at most: 64 MiB for entropy, the rest for tables."""
+READ_LIMIT = 192 << 20
+"""Bytes that are read of one file, at most: 64 MiB for entropy, 64 to find the build of Go, the rest for tables."""
 SPENT = "not everything was read: more bytes are asked for than one file may cost"
 """The problem of a file whose account is used up."""
 _LARGEST_WHOLE = 2 << 20  # a smaller file is read once, then its tables cost no call to the kernel

@@ -143,7 +143,7 @@ def _examined(image: Image, dynamic: Dynamic, facts: ElfFacts, measures: Measure
         sections=sections,
         segments=segments,
         overlay=overlay,
-        packer=find_packer(image, sections, segments, overlay),
+        packer=find_packer(image, sections, segments, overlay, facts.type),
         suspicious_imports=_imports(symbols, facts, module),
         module=module,
         problems=image.data.problems,

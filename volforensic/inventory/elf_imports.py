@@ -21,9 +21,9 @@ _IDENTITY = frozenset(b"setuid setgid setreuid setregid setresuid setresgid sete
 _LOOKUP = frozenset(b"dlsym dlvsym __libc_dlsym _dl_sym".split())
 _FILES = frozenset(
     b"readdir readdir64 readdir_r readdir64_r getdents getdents64 opendir fdopendir scandir scandir64 open open64 "
-    b"openat openat64 fopen fopen64 freopen stat stat64 lstat lstat64 fstat fstat64 fstatat fstatat64 __xstat __xstat64 "
-    b"__lxstat __lxstat64 __fxstat __fxstat64 __fxstatat statx access faccessat unlink unlinkat rename renameat rmdir "
-    b"link symlink readlink realpath chdir".split()
+    b"openat openat64 fopen fopen64 freopen stat stat64 lstat lstat64 fstat fstat64 fstatat fstatat64 "
+    b"__xstat __xstat64 __lxstat __lxstat64 __fxstat __fxstat64 __fxstatat statx access faccessat unlink unlinkat "
+    b"rename renameat rmdir link symlink readlink realpath chdir".split()
 )
 _NETWORK = frozenset(
     b"accept accept4 connect bind listen recv recvfrom recvmsg send sendto pcap_loop pcap_next".split()

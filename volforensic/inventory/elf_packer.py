@@ -10,13 +10,14 @@ from volforensic.inventory.elf_format import (
     Image,
     Segment,
 )
-from volforensic.inventory.elf_measures import Overlay, SectionFacts, SegmentFacts
+from volforensic.inventory.elf_measures import Overlay, SectionFacts, SegmentFacts, sections_cover
 from volforensic.inventory.elf_upx import find_upx
 
 _RANDOM = 7.2
 """Bits a byte: machine code has 5 to 6.6, compressed or encrypted bytes more than 7.5."""
+_VERY_RANDOM = 7.8
 _SMALLEST = 4096
-_SMALLEST_OVERLAY = 64 << 10
+_SMALLEST_PAYLOAD = 64 << 10
 _TAIL = 8192
 _PYINSTALLER = b"MEI\x0c\x0b\x0a\x0b\x0e"
 
@@ -36,9 +37,12 @@ class Packer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def find_packer(
-    image: Image, sections: list[SectionFacts], segments: list[SegmentFacts], overlay: Overlay | None
+    image: Image, sections: list[SectionFacts], segments: list[SegmentFacts], overlay: Overlay | None, kind: str
 ) -> Packer | None:
-    """Return what packed a program or bundled it with an archive; None where nothing speaks for it."""
+    """Return what packed a program or bundled it with an archive; None where nothing speaks for it.
+
+    ``kind`` is the type of the facts: a library without section headers was stripped, a program may have been packed.
+    """
     if image.header.type == RELOCATABLE:
         return None
     upx = find_upx(image)
@@ -46,7 +50,7 @@ def find_packer(
         return Packer(
             name="UPX", confidence=upx.confidence, signs=upx.signs, version=upx.version, is_altered=upx.is_altered
         )
-    return _bundle(image, overlay) or _unknown(image, sections, segments, overlay)
+    return _bundle(image, overlay) or _unknown(image, sections, segments, overlay, is_program="executable" in kind)
 
 
 def _bundle(image: Image, overlay: Overlay | None) -> Packer | None:
@@ -64,16 +68,22 @@ def _bundle(image: Image, overlay: Overlay | None) -> Packer | None:
 
 
 def _unknown(
-    image: Image, sections: list[SectionFacts], segments: list[SegmentFacts], overlay: Overlay | None
+    image: Image,
+    sections: list[SectionFacts],
+    segments: list[SegmentFacts],
+    overlay: Overlay | None,
+    *,
+    is_program: bool,
 ) -> Packer | None:
-    signs = _layout_signs(image)
+    """Weigh the signs: random code is one of packing, random data alone is not (certificates, tables, pictures)."""
+    signs = _layout_signs(image, is_program=is_program)
     code = [one for one in sections if "x" in one.flags] + [one for one in segments if "x" in one.rights]
-    random = [one for one in code if one.entropy is not None and one.entropy >= _RANDOM and one.size >= _SMALLEST]
+    random = [one for one in code if (one.entropy or 0) >= _RANDOM and one.size >= _SMALLEST]
     if random:
         highest = max(random, key=lambda one: one.entropy or 0)
         signs.insert(0, f"code with an entropy of {highest.entropy} at offset {highest.offset}, {highest.size} bytes")
-    data = [one for one in segments if "x" not in one.rights and (one.entropy or 0) >= _RANDOM]
-    is_payload = any(one.size >= _SMALLEST_OVERLAY for one in data)
+    data = [one for one in segments if "x" not in one.rights and (one.entropy or 0) >= _VERY_RANDOM]
+    is_payload = is_program and any(one.size >= _SMALLEST_PAYLOAD for one in data)
     if is_payload:
         signs.append("a segment of data with the entropy of compressed or encrypted bytes")
     if _is_random_overlay(image, overlay):
@@ -87,15 +97,15 @@ def _unknown(
 
 
 def _is_random_overlay(image: Image, overlay: Overlay | None) -> bool:
-    if overlay is None or overlay.size < _SMALLEST_OVERLAY or 2 * overlay.size < image.data.size:
+    if overlay is None or overlay.size < _SMALLEST_PAYLOAD or 2 * overlay.size < image.data.size:
         return False
-    return overlay.mime is None and (overlay.entropy or 0) >= 7.9
+    return overlay.mime is None and (overlay.entropy or 0) >= _VERY_RANDOM
 
 
-def _layout_signs(image: Image) -> list[str]:
+def _layout_signs(image: Image, *, is_program: bool) -> list[str]:
     signs = []
-    if not image.sections:
-        signs.append("no section headers")
+    if is_program and not sections_cover(image):
+        signs.append("no section headers" if not image.sections else "the sections do not describe what is loaded")
     first = _entry_segment(image)
     if first is None:
         if image.header.entry and image.loads():

@@ -18,14 +18,15 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from volforensic.inventory.elf_format import DYNAMIC, SECTION_IS_EXECUTABLE, Image
+from volforensic.inventory.elf_format import DYNAMIC, Image
+from volforensic.inventory.elf_measures import sections_cover
 
 _MAGIC = b"UPX!"
 _BLOCK = 12
 _INFORMATION = 24  # l_info and p_info
 _MOST_BLOCKS = 16
 _HEAD, _TAIL = 4096, 64 << 10
-_SEARCHED = 4 << 20  # in a file without section headers: libraries hold their blocks far behind the headers
+_SEARCHED = 4 << 20  # in a file without sections: libraries hold their blocks far behind the headers
 _MOST_PLACES = 64
 _METHODS = {
     2: "NRV2B",
@@ -74,19 +75,16 @@ class Upx(NamedTuple):
 
 def find_upx(image: Image) -> Upx | None:
     """Return what speaks for UPX; None where nothing does."""
-    searched = _HEAD if image.sections else _SEARCHED
-    head = image.data.read(0, searched)
+    is_bare = not sections_cover(image)  # what a packer leaves is described by no section
+    head = image.data.read(0, _SEARCHED if is_bare else _HEAD)
     end = max((one.offset + one.file_size for one in image.loads()), default=image.data.size)
     tail = image.data.read(max(0, min(end, image.data.size) - _TAIL), 2 * _TAIL)
     magic = head.find(_MAGIC)
     trailer = tail.rfind(_MAGIC)
-    chain = _chain(image, head, magic)
+    chain = _chain(image, head, magic, is_bare=is_bare)
     has_text = _INFORMATION_TEXT in tail or _INFORMATION_TEXT in head
     version = _VERSION.search(tail) or _VERSION.search(head)
-    is_loader = not any(
-        one.flags & SECTION_IS_EXECUTABLE for one in image.sections
-    )  # a program that merely contains UPX has code sections
-    if chain is None and not (is_loader and (magic >= 0 or trailer >= 0 or has_text)):
+    if chain is None and not (is_bare and (magic >= 0 or trailer >= 0 or has_text)):
         return None
     signs = _signs(image, chain, magic, has_trailer=trailer >= 0, has_text=has_text)
     is_cut = any(one.offset + one.file_size > image.data.size for one in image.loads())
@@ -122,14 +120,14 @@ def _is_wiped(image: Image, chain: Chain) -> bool:
     return len(raw) < 8 or struct.unpack(image.header.order + "II", raw)[0] < chain.unpacked
 
 
-def _chain(image: Image, head: bytes, magic: int) -> Chain | None:
+def _chain(image: Image, head: bytes, magic: int, *, is_bare: bool) -> Chain | None:
     """Return the chain of blocks: where the magic says, behind the program headers, or wherever its shape is found."""
     header = image.header
     if magic >= 4 and (chain := _blocks(image, magic - 4 + _INFORMATION, has_magic=True)) is not None:
         return chain
     table = header.segments_offset + len(image.segments) * (56 if header.bits == 64 else 32)
     places = [table + _INFORMATION]
-    if not image.sections:
+    if is_bare:
         found = (match.start() for match in _FIRST_BLOCKS[header.order].finditer(head))
         places += list(islice(found, _MOST_PLACES))
     chains = (_blocks(image, place, has_magic=False) for place in places)
