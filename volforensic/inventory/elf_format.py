@@ -205,7 +205,7 @@ def _segments(data: BoundedBytes, header: Header, first: Section | None) -> Iter
     """Yield the program headers (elf(5): Elf32_Phdr, Elf64_Phdr)."""
     count = header.segment_count
     if count == _EXTENDED and first is not None:
-        count = first.information
+        count = first.information or count
     if not count or not header.segments_offset:
         return
     form = struct.Struct(header.order + ("IIQQQQQQ" if header.bits == 64 else "8I"))

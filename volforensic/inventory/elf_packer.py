@@ -13,8 +13,8 @@ from volforensic.inventory.elf_format import (
 from volforensic.inventory.elf_measures import Overlay, SectionFacts, SegmentFacts, sections_cover
 from volforensic.inventory.elf_upx import find_upx
 
-_RANDOM = 7.2
-"""Bits a byte: machine code has 5 to 6.6, compressed or encrypted bytes more than 7.5."""
+_RANDOM = 7.5
+"""Bits a byte: machine code has 5 to 6.6 (ARM's Thumb up to 7.3), compressed or encrypted bytes more than 7.5."""
 _VERY_RANDOM = 7.8
 _SMALLEST = 4096
 _SMALLEST_PAYLOAD = 64 << 10
@@ -103,8 +103,10 @@ def _is_random_overlay(image: Image, overlay: Overlay | None) -> bool:
 
 
 def _layout_signs(image: Image, *, is_program: bool) -> list[str]:
+    if not is_program:
+        return []
     signs = []
-    if is_program and not sections_cover(image):
+    if not sections_cover(image):
         signs.append("no section headers" if not image.sections else "the sections do not describe what is loaded")
     first = _entry_segment(image)
     if first is None:
