@@ -252,8 +252,7 @@ def test_an_unknown_packer_is_known_by_several_signs_and_random_code_alone_is_on
         ((b"socket", b"connect", b"puts", b"execve"), []),
         ((b"memfd_create", b"mmap"), []),
         (
-            tuple(b"f%d" % number for number in range(200))
-            + (b"socket", b"connect", b"dup2", b"execve", b"ptrace", b"setuid"),
+            (*(b"f%d" % one for one in range(200)), b"socket", b"connect", b"dup2", b"execve", b"ptrace", b"setuid"),
             [],
         ),
     ],

@@ -112,8 +112,11 @@ class BoundedBytes:
 
 
 def loss_problems(losses: list[Loss]) -> list[str]:
-    """Return the first losses as sentences; the bytes count as zeros."""
-    return [
-        f"bytes {loss.offset} to {loss.offset + loss.length} count as zeros: {loss.reason}"
-        for loss in losses[:_MOST_LOSSES]
-    ]
+    """Return the first losses as sentences, those within another (a range that was read twice) once; they are zeros."""
+    sentences: list[str] = []
+    end = -1
+    for loss in sorted(losses, key=lambda one: (one.offset, -one.length)):
+        if loss.offset + loss.length > end and len(sentences) < _MOST_LOSSES:
+            end = loss.offset + loss.length
+            sentences.append(f"bytes {loss.offset} to {end} count as zeros: {loss.reason}")
+    return sentences

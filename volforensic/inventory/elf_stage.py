@@ -21,6 +21,7 @@ from volforensic.sandbox.pool import Pool, Task
 from volforensic.sandbox.worker import Workplace
 
 _LARGEST_IN_MEMORY = 128 << 20  # of a file that only its filesystem can read, and of a decompressed module
+_STEP = 1024  # of Zstandard, whose blocks of four bytes may hold 128 KiB: this gives 32 MiB at most
 _FILES_PER_TASK = 500
 _BYTES_PER_TASK = GIBIBYTE
 _FILE_COST = 64 << 10
@@ -168,9 +169,13 @@ def _unxzed(packed: bytes) -> tuple[bytes, bool]:
 
 
 def _unzstded(packed: bytes) -> tuple[bytes, bool]:
-    with zstandard.ZstdDecompressor(max_window_size=_LARGEST_IN_MEMORY).stream_reader(packed) as stream:
-        data = stream.read(_LARGEST_IN_MEMORY)
-        return data, not stream.read(1)
+    engine = zstandard.ZstdDecompressor(max_window_size=_LARGEST_IN_MEMORY).decompressobj()
+    data = bytearray()
+    for start in range(0, len(packed), _STEP):
+        data += engine.decompress(packed[start : start + _STEP])
+        if engine.eof or len(data) > _LARGEST_IN_MEMORY:
+            break
+    return bytes(data[:_LARGEST_IN_MEMORY]), engine.eof and len(data) <= _LARGEST_IN_MEMORY
 
 
 _COMPRESSIONS: tuple[tuple[bytes, str, Callable[[bytes], tuple[bytes, bool]]], ...] = (

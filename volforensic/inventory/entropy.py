@@ -3,6 +3,7 @@
 A process that has measured must not fork workers that measure (see ``scanner``): workers measure.
 """
 
+import json  # noqa: F401 - yara-x loads it with a rule's first module; a worker that is locked in can load none
 import math
 from collections import Counter
 from typing import Any
