@@ -24,7 +24,7 @@ from elf_samples import (
 )
 
 from volforensic.inventory.elf_bytes import SPENT, MemoryBytes
-from volforensic.inventory.elf_facts import ElfFacts, elf_facts
+from volforensic.inventory.elf_facts import ElfFacts, describe_elf
 from volforensic.inventory.elf_imports import ImportGroup
 from volforensic.inventory.entropy import EntropyMeter
 
@@ -33,7 +33,7 @@ METER = EntropyMeter()
 
 
 def facts_of(data: bytes) -> ElfFacts:
-    found = elf_facts(MemoryBytes(data), len(data), METER)
+    found = describe_elf(MemoryBytes(data), len(data), METER)
     assert found is not None
     return found
 
@@ -319,7 +319,7 @@ def test_a_module_without_its_information_and_a_damaged_signature_are_said() -> 
 
 def test_what_is_no_elf_file_has_no_facts() -> None:
     for data in (b"", b"\x7fEL", b"\x7fELF", b"#!/bin/sh\n", bytes(1000)):
-        assert elf_facts(MemoryBytes(data), len(data), METER) is None
+        assert describe_elf(MemoryBytes(data), len(data), METER) is None
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_a_dynamic_table_that_points_nowhere_is_said() -> None:
 
 def test_a_file_costs_no_more_bytes_than_it_may() -> None:
     data = program(extra=tuple(Part(b".s%d" % one, 1, 0, bytes(10_000)) for one in range(50)))
-    limited = elf_facts(MemoryBytes(data), len(data), METER, limit=100_000)
+    limited = describe_elf(MemoryBytes(data), len(data), METER, limit=100_000)
     assert limited is not None
     assert SPENT in limited.problems
     assert facts_of(data).problems == []
@@ -382,7 +382,7 @@ def test_no_mutant_raises_or_takes_long() -> None:
     described = 0
     for number in range(3000):
         data = mutated(seeds[number % len(seeds)], source)
-        facts = elf_facts(MemoryBytes(data), len(data), METER)
+        facts = describe_elf(MemoryBytes(data), len(data), METER)
         described += facts is not None
         if facts is not None:
             assert len(str(facts.row())) < 100_000

@@ -98,7 +98,7 @@ class ElfFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return row
 
 
-def elf_facts(source: ByteSource, size: int, meter: EntropyMeter, limit: int = READ_LIMIT) -> ElfFacts | None:
+def describe_elf(source: ByteSource, size: int, meter: EntropyMeter, limit: int = READ_LIMIT) -> ElfFacts | None:
     """Return what an ELF file is; None where the bytes do not begin as one.
 
     Args:

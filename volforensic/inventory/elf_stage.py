@@ -10,7 +10,7 @@ import zstandard
 
 from volforensic.evidence.layout import VolumeFacts
 from volforensic.inventory.elf_bytes import SPENT, ByteSource, ExtentBytes, MemoryBytes, loss_problems
-from volforensic.inventory.elf_facts import ElfFacts, elf_facts
+from volforensic.inventory.elf_facts import ElfFacts, describe_elf
 from volforensic.inventory.entropy import EntropyMeter
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import Loss, OpenFilesystem, filesystem_opener, stored_chunks
@@ -67,7 +67,7 @@ def read_elf_files(place: Workplace, arguments: object) -> Iterator[ElfMessage]:
         place.begin_item(index)
         losses: list[Loss] = []
         content = _content(place, file.entry, filesystem, losses)
-        facts = elf_facts(content.source, content.size, meter)
+        facts = describe_elf(content.source, content.size, meter)
         lost = loss_problems(losses)
         if facts is not None:
             problems = [*lost, *facts.problems]
