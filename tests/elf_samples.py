@@ -4,6 +4,10 @@ import random
 import struct
 from typing import NamedTuple
 
+from volforensic.inventory.elf_bytes import MemoryBytes
+from volforensic.inventory.elf_facts import ElfFacts, describe_elf
+from volforensic.inventory.entropy import EntropyMeter
+
 MACHINE = {("<", 64): 62, (">", 64): 22, ("<", 32): 3, (">", 32): 20}
 BASE = 0x10000
 INFORMATION = b"license=GPL\0author=A. Body\0name=probe\0vermagic=6.1.0 SMP \0depends=a,b\0srcversion=F00\0"
@@ -64,6 +68,13 @@ class Form(NamedTuple):
 
 
 COMMON = Form()
+FORMS = [Form(bits, order) for bits in (32, 64) for order in "<>"]
+
+
+def facts_of(data: bytes) -> ElfFacts:
+    found = describe_elf(MemoryBytes(data), len(data), EntropyMeter())
+    assert found is not None
+    return found
 
 
 class Strings:

@@ -124,7 +124,7 @@ def _examined(image: Image, dynamic: Dynamic, facts: ElfFacts, measures: Measure
     """Return the facts with what costs more to find out."""
     is_object = image.header.type == RELOCATABLE
     notes = build_notes(image)
-    is_library = facts.type == "shared object"
+    is_library = image.header.type == SHARED and not dynamic.is_pie  # what the loader takes, an interpreter or not
     symbols = static_symbols(image) if is_object else dynamic_symbols(image, dynamic, with_exports=is_library)
     module = kernel_module(image, symbols) if is_object else None
     sections = section_facts(image, measures)
@@ -144,7 +144,7 @@ def _examined(image: Image, dynamic: Dynamic, facts: ElfFacts, measures: Measure
         segments=segments,
         overlay=overlay,
         packer=find_packer(image, sections, segments, overlay, facts.type),
-        suspicious_imports=_imports(symbols, facts, module),
+        suspicious_imports=_imports(symbols, module, is_object=is_object, is_library=is_library),
         module=module,
         problems=image.data.problems,
     )
@@ -205,9 +205,7 @@ def _compilers(image: Image) -> list[str]:
     return [text(line) for line in lines if line][:_MOST_COMPILERS]
 
 
-def _imports(symbols: Symbols, facts: ElfFacts, module: KernelModule | None) -> list[ImportGroup]:
+def _imports(symbols: Symbols, module: KernelModule | None, *, is_object: bool, is_library: bool) -> list[ImportGroup]:
     if module is not None:
         return kernel_imports(symbols)
-    if facts.type == "relocatable":
-        return []
-    return suspicious_imports(symbols, is_program=facts.type != "shared object")
+    return [] if is_object else suspicious_imports(symbols, is_library=is_library)

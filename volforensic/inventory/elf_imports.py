@@ -68,11 +68,11 @@ class ImportGroup(msgspec.Struct, frozen=True):
     symbols: list[str]
 
 
-def suspicious_imports(symbols: Symbols, *, is_program: bool) -> list[ImportGroup]:
-    """Return the combinations in a program's or a library's dynamic symbols."""
-    named = _program_groups(symbols.imports) if is_program else _library_groups(symbols)
-    both = [*named, *_anywhere(symbols.imports)]
-    return [ImportGroup(group, _texts(names)) for group, names in both if names]
+def suspicious_imports(symbols: Symbols, *, is_library: bool) -> list[ImportGroup]:
+    """Return the combinations in the dynamic symbols of a program, or of what a loader takes as a library."""
+    groups = [*_connections(symbols.imports), *_elsewhere(symbols.imports)]
+    groups += _library_groups(symbols) if is_library else []
+    return [ImportGroup(group, _texts(names)) for group, names in groups if names]
 
 
 def kernel_imports(symbols: Symbols) -> list[ImportGroup]:
@@ -88,7 +88,7 @@ def kernel_imports(symbols: Symbols) -> list[ImportGroup]:
     return groups if len(groups) > 2 or any(one.group not in _PLAIN for one in groups) else []
 
 
-def _anywhere(imports: frozenset[bytes]) -> Iterator[tuple[str, frozenset[bytes]]]:
+def _elsewhere(imports: frozenset[bytes]) -> Iterator[tuple[str, frozenset[bytes]]]:
     yield "kernel module loading", imports & _MODULE_LOADING
     if len(imports) > _SOME:
         return
@@ -98,7 +98,7 @@ def _anywhere(imports: frozenset[bytes]) -> Iterator[tuple[str, frozenset[bytes]
         yield "process tracing", imports & {b"ptrace", b"process_vm_readv", b"process_vm_writev"}
 
 
-def _program_groups(imports: frozenset[bytes]) -> Iterator[tuple[str, frozenset[bytes]]]:
+def _connections(imports: frozenset[bytes]) -> Iterator[tuple[str, frozenset[bytes]]]:
     if len(imports) > _FEW:
         return
     starts = imports & EXECUTION
