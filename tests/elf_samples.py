@@ -127,7 +127,7 @@ def program(  # noqa: PLR0913 - the parts of a program, each of them optional
     extra: tuple[Part, ...] = (),
     dynamic: bool = True,
     sections: bool = True,
-    hashed: bool = True,
+    counted: str = "hash",
     rights: int = 5,
 ) -> bytes:
     """A program or library: a segment of all but data, one of data; ``names`` are tags that stand for a string."""
@@ -137,11 +137,11 @@ def program(  # noqa: PLR0913 - the parts of a program, each of them optional
     symbols += b"".join(form.symbol(strings.add(one), 1) for one in exports)
     count = 1 + len(imports) + len(exports)
     table = [(1, strings.add(one)) for one in needed] + [(tag, strings.add(one)) for tag, one in (names or {}).items()]
-    word = ">Q" if form == Form(64, ">") else form.order + "I"  # s390x counts in words of eight bytes
-    chains = b"".join(struct.pack(word, one) for one in (1, count, 0)) + bytes(count * struct.calcsize(word))
+    chains = _counting(form, count, counted)
     head = form.header_size + 5 * form.segment_size
     contents = {"interp": interpreter + b"\0", "note": notes, "code": code, "hash": chains}
-    contents |= {"symbols": symbols, "strings": strings.table}
+    last = {"symbols": symbols, "strings": strings.table}  # where nothing else counts, the names end the symbols
+    contents |= last if counted == "layout" else dict(reversed(last.items()))
     places: dict[str, int] = {}
     body = b""
     for name, content in contents.items():
@@ -149,8 +149,10 @@ def program(  # noqa: PLR0913 - the parts of a program, each of them optional
         places[name] = head + len(body)
         body += content
     table += [(6, BASE + places["symbols"]), (5, BASE + places["strings"]), (10, len(strings.table))]
-    table += [(4, BASE + places["hash"])] if hashed else []
-    table += [*(tags or {}).items(), (0, 0)]
+    counting = {"hash": 4, "gnu": 0x6FFFFEF5, "relocations": 7}
+    table += [(counting[counted], BASE + places["hash"])] if counted in counting else []
+    table += [(8, len(chains))] if counted == "relocations" else []
+    table += [*(tags or {}).items(), (0, 0), (15, 1), (1, 1)]  # what follows the end does not count
     body += bytes(-(head + len(body)) % 16)
     places["dynamic"] = head + len(body)
     contents["dynamic"] = b"".join(form.word(*pair) for pair in table) if dynamic else b""
@@ -187,6 +189,18 @@ def program(  # noqa: PLR0913 - the parts of a program, each of them optional
         + tail
         + tables
     )
+
+
+def _counting(form: Form, count: int, counted: str) -> bytes:
+    """A table by which the symbols can be counted: of DT_HASH, DT_GNU_HASH or DT_RELA."""
+    if counted == "hash":
+        word = ">Q" if form == Form(64, ">") else form.order + "I"  # s390x counts in words of eight bytes
+        return b"".join(struct.pack(word, one) for one in (1, count, 0)) + bytes(count * struct.calcsize(word))
+    if counted == "gnu":  # one bucket, one filter word, chains from symbol 1 on: the last has its lowest bit set
+        head = struct.pack(form.order + "IIII", 1, 1, 1, 6) + form.word(0) + struct.pack(form.order + "I", 1)
+        return head + struct.pack(form.order + "I", 2) * (count - 2) + struct.pack(form.order + "I", 3)
+    shift = 32 if form.wide else 8
+    return b"".join(form.word(0x3000, number << shift | 6, 0) for number in (1, count - 1, 2))
 
 
 def _sections(form: Form, parts: list[Part], offsets: list[int], start: int) -> tuple[bytes, bytes, int]:

@@ -30,6 +30,16 @@ def groups(data: bytes) -> dict[str, list[str]]:
     return {one.group: one.symbols for one in facts_of(data).suspicious_imports}
 
 
+@pytest.mark.parametrize("counted", ["hash", "gnu", "relocations", "layout"])
+@pytest.mark.parametrize("form", FORMS)
+def test_symbols_are_counted_without_section_headers(form: Form, counted: str) -> None:
+    imports = (b"a", b"ptrace", b"puts")
+    facts = facts_of(program(form, imports=imports, sections=False, counted=counted))
+    assert facts.dynamic_symbol_count == 4
+    assert facts.suspicious_imports == [ImportGroup("process tracing", ["ptrace"])]
+    assert (facts.needed, facts.rpath) == (["libc.so.6"], None)
+
+
 @pytest.mark.parametrize("sections", [True, False])
 @pytest.mark.parametrize("form", FORMS)
 def test_a_program_is_described_with_and_without_section_headers(form: Form, *, sections: bool) -> None:
@@ -216,11 +226,13 @@ def test_what_names_upx_without_being_packed_is_not_packed() -> None:
     assert facts_of(program(data=b"UPX! $Info: This file is packed with the UPX executable packer")).packer is None
 
 
-def test_section_headers_that_describe_nothing_hide_no_packer() -> None:
+@pytest.mark.parametrize("is_begin", [True, False])
+def test_section_headers_that_describe_nothing_hide_no_packer(*, is_begin: bool) -> None:
     data = bytearray(upx(magic=bytes(4), gap=40, sizes=False))
     data[40:48], data[58:64] = struct.pack("<Q", len(data)), struct.pack("<HHH", 64, 3, 2)
     names = b"\0.text\0.shstrtab\0"
-    fake = COMMON.section(*[0] * 10) + COMMON.section(1, 1, 6, 0x10040, 64, 16, 0, 0, 1, 0)
+    address = struct.unpack_from("<Q", data, 24)[0] if is_begin else 0x10040
+    fake = COMMON.section(*[0] * 10) + COMMON.section(1, 1, 6, address, 64, 16, 0, 0, 1, 0)
     fake += COMMON.section(7, 3, 0, 0, len(data) + 192, len(names), 0, 0, 1, 0)
     facts = facts_of(bytes(data) + fake + names)
     assert [one.name for one in facts.sections] == [".text", ".shstrtab"]
@@ -308,10 +320,11 @@ def test_a_kernel_module(form: Form) -> None:
     assert (facts.overlay, facts.suspicious_imports, facts.problems) == (None, [], [])
 
 
-def test_a_module_that_hooks_and_hides() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_module_that_hooks_and_hides(form: Form) -> None:
     imports = (b"kallsyms_lookup_name", b"register_kprobe", b"commit_creds", b"printk")
     facts = facts_of(
-        kernel_module(structure=b"other", imports=imports, own=(b"hook_getdents64", b"orig_kill", b"new_read"))
+        kernel_module(form, structure=b"other", imports=imports, own=(b"hook_getdents64", b"orig_kill", b"new_read"))
     )
     assert facts.module is not None
     assert (facts.module.signed, facts.module.loads_as) == (False, "other")

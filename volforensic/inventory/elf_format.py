@@ -17,7 +17,8 @@ IS_EXECUTABLE, IS_WRITABLE, IS_READABLE = 1, 2, 4
 SYMBOL_TABLE, STRING_TABLE, NOTE_SECTION, NO_BITS, DYNAMIC_SYMBOLS = 2, 3, 7, 8, 11
 SECTION_IS_EXECUTABLE = 4
 _LARGEST_NAME = 256
-_MOST_SEGMENTS = 65536 // 32  # Linux loads no program whose table is larger than 64 KiB
+_LARGEST_SEGMENT_TABLE = 64 << 10  # Linux loads no program whose table is larger
+_LAST_SEGMENT_TYPE, _SYSTEM_TYPES = 7, range(0x60000000, 0x80000000)
 _MOST_SECTIONS = 16384
 _LARGEST_NAMES = 4 << 20
 _EXTENDED = 0xFFFF  # the true number stands in the first section header (PN_XNUM, SHN_XINDEX)
@@ -211,15 +212,18 @@ def _segments(data: BoundedBytes, header: Header, first: Section | None) -> Iter
     form = struct.Struct(header.order + ("IIQQQQQQ" if header.bits == 64 else "8I"))
     if header.segment_size != form.size:
         data.say(f"a program header is said to have {header.segment_size} bytes, it has {form.size}")
-    raw = data.read(header.segments_offset, form.size * min(count, _MOST_SEGMENTS))
+    raw = data.read(header.segments_offset, min(form.size * count, _LARGEST_SEGMENT_TABLE))
     whole = len(raw) // form.size
-    if whole < count:
+    is_damaged = whole < count
+    if is_damaged:
         data.say(f"{whole} of {count} program headers could be read")
     for fields in form.iter_unpack(raw[: whole * form.size]):
         if header.bits == 64:
             kind, flags, offset, address, _, file_size, memory_size, _ = fields
         else:
             kind, offset, address, _, file_size, memory_size, flags, _ = fields
+        if is_damaged and kind > _LAST_SEGMENT_TYPE and kind not in _SYSTEM_TYPES:
+            return  # the count is wrong: here the table has ended
         if kind in {LOAD, DYNAMIC, INTERPRETER, NOTE} and offset + file_size > data.size:
             data.say(f"a segment ends at {offset + file_size}, the file at {data.size}")
         yield Segment(kind, flags, offset, address, file_size, memory_size)
