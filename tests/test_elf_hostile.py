@@ -51,6 +51,13 @@ def test_a_dynamic_table_that_points_nowhere_is_said() -> None:
     assert any("points nowhere" in one for one in facts.problems)
 
 
+def test_of_very_many_libraries_the_first_are_kept_and_it_is_said() -> None:
+    facts = facts_of(program(needed=(b"x" * 4000,) * 300))
+    assert len(facts.needed) == 128
+    assert len(str(facts.row())) < 100_000
+    assert "128 of 300 needed libraries are kept" in facts.problems
+
+
 def test_a_file_costs_no_more_bytes_than_it_may() -> None:
     data = program(extra=tuple(Part(b".s%d" % one, 1, 0, bytes(10_000)) for one in range(50)))
     limited = describe_elf(MemoryBytes(data), len(data), METER, limit=100_000)

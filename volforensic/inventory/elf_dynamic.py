@@ -26,7 +26,8 @@ _IS_PIE = 0x08000000  # DF_1_PIE
 _LARGEST_TABLE = 64 << 10
 _LARGEST_STRINGS = 16 << 20
 _LARGEST_RELOCATIONS = 4 << 20
-_LARGEST_PATH = 4096
+_LARGEST_PATH, _LARGEST_NAME = 4096, 512
+_MOST_LIBRARIES = 128
 _MOST_SYMBOLS = 300_000
 _MOST_BUCKETS = 1 << 20
 _UNIQUE = 10  # STB_GNU_UNIQUE
@@ -89,7 +90,9 @@ def read_dynamic(image: Image) -> Dynamic:
     strings = image.at_address(tags.get(_STRINGS, 0), min(tags.get(_STRINGS_SIZE, 0), _LARGEST_STRINGS))
     if not strings and (tags or needed):
         image.data.say("the names of the dynamic table cannot be read: it points nowhere")
-    named = [name_at(strings, offset, _LARGEST_PATH) if offset else b"" for offset in needed]
+    if len(needed) > _MOST_LIBRARIES:
+        image.data.say(f"{_MOST_LIBRARIES} of {len(needed)} needed libraries are kept")
+    named = [name_at(strings, offset, _LARGEST_NAME) if offset else b"" for offset in needed[:_MOST_LIBRARIES]]
     if not all(named) and strings:
         image.data.say("a needed library has no name that can be read")
 

@@ -50,7 +50,6 @@ _PROGRAMS = ("executable", "position-independent executable", "shared object")
 _LARGEST_COMMENT = 64 << 10
 _MOST_COMPILERS = 8
 _LONGEST_COMPILER = 200
-_MOST_LIBRARIES = 256
 
 
 class ElfFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -162,7 +161,7 @@ def _facts(image: Image, dynamic: Dynamic, loader: bytes) -> ElfFacts:
         entry=header.entry,
         linkage=_linkage(image, dynamic, loader, kind),
         interpreter=text(loader) or None,
-        needed=[text(name) for name in dynamic.needed[:_MOST_LIBRARIES]],
+        needed=[text(name) for name in dynamic.needed],
         soname=text(dynamic.soname) or None,
         rpath=text(dynamic.rpath) or None,
         runpath=text(dynamic.runpath) or None,
