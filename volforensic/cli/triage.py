@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from volforensic.cli.algorithms import HASHES_HELP, algorithms
+from volforensic.cli.hash_names import HASHES_HELP, algorithms
 from volforensic.cli.standard_output import as_text, say
 from volforensic.errors import InterruptedRunError, VolforensicError
 
