@@ -8,6 +8,7 @@ rule php_web_shell
     author = "volforensic"
     description = "PHP that runs what the visitor sends"
     severity = "high"
+    confidence = "high"
     attack = "T1505.003"
     reference = "https://attack.mitre.org/techniques/T1505/003/"
     family = "webshell"
@@ -17,7 +18,7 @@ rule php_web_shell
     $2 = /eval\s{0,4}\(\s{0,4}(gzinflate|gzuncompress|str_rot13|strrev|gzdecode)\s{0,4}\(\s{0,4}(str_rot13\s{0,4}\(\s{0,4})?base64_decode\s{0,4}\(/ nocase
     $3 = /\$_(GET|POST|REQUEST|COOKIE)\s{0,4}\[[^\]\n]{1,40}\]\s{0,4}\(\s{0,4}\$_(GET|POST|REQUEST|COOKIE)/ nocase
     $call = /[^\w>:]\$\w{1,24}\s{0,4}\(\s{0,4}@?\$_(GET|POST|REQUEST|COOKIE)\s{0,4}\[/
-    $split = /["'][a-z_]{1,8}["']\s{0,2}\.\s{0,2}["'][a-z_]{1,8}["']/ nocase
+    $split = /["'](sy|sys|syst|syste|ex|exe|ev|eva|pas|pass|passt|ass|asse|asser|she|shel|shell|pop|pope|proc|cre|crea|bas|base)["'] ?\. ?["'][a-z_0-9]{1,12}["']/
     $4 = /preg_replace\s{0,4}\(\s{0,4}["']\/[^\n]{1,20}\/e["'],\s{0,4}\$_(GET|POST|REQUEST)/ nocase
   condition:
     filesize < 4MB and uint32be(0) != 0x7f454c46 and $php in (0..1024) and
@@ -30,6 +31,7 @@ rule jsp_web_shell
     author = "volforensic"
     description = "A Java server page that runs what the visitor sends"
     severity = "high"
+    confidence = "high"
     attack = "T1505.003"
     reference = "https://attack.mitre.org/techniques/T1505/003/"
     family = "webshell"
@@ -48,6 +50,7 @@ rule reverse_shell
     author = "volforensic"
     description = "A shell that is connected to a remote host"
     severity = "high"
+    confidence = "high"
     attack = "T1059.004"
     reference = "https://attack.mitre.org/techniques/T1059/004/"
     family = "reverse-shell"

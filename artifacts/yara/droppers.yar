@@ -3,12 +3,31 @@
   them; packed programs. A script that only kills miners may be a defender's: it is low by itself.
 */
 
+private rule names_signatures
+{
+  // Rules, signatures and their tests hold what they look for. A script is never taken for a list of signatures.
+  strings:
+    $1 = "condition:"
+    $2 = "logsource:"
+    $3 = "SecRule "
+    $4 = "risk_score = "
+    $5 = "pattern-either:"
+    $6 = "; sid:"
+    $7 = ";sid:"
+    $8 = ";Engine:"
+    $9 = "matchers-condition"
+    $10 = "portrule = "
+  condition:
+    uint16be(0) != 0x2321 and uint32be(0) != 0x7f454c46 and uint32be(0) != 0x3c3f7068 and filesize < 4MB and any of them
+}
+
 rule miner_dropper_script
 {
   meta:
     author = "volforensic"
     description = "A script that kills rival miners, downloads, and disarms the host or makes itself stay: a miner's dropper"
     severity = "critical"
+    confidence = "high"
     attack = "T1059.004, T1105, T1496.001, T1562.001"
     reference = "https://attack.mitre.org/software/S0599/"
     family = "kinsing"
@@ -53,6 +72,7 @@ rule miner_install_script
     author = "volforensic"
     description = "A script that downloads a miner by name and starts it or makes it stay"
     severity = "high"
+    confidence = "high"
     attack = "T1105, T1496.001"
     reference = "https://github.com/MoneroOcean/xmrig_setup"
     family = "miner"
@@ -74,6 +94,7 @@ rule kills_miners
     author = "volforensic"
     description = "A script that kills miners by name: most often an administrator who cleaned up"
     severity = "low"
+    confidence = "medium"
     attack = "T1489"
     reference = "https://attack.mitre.org/techniques/T1489/"
     family = "miner"
@@ -90,6 +111,7 @@ rule kills_rival_miners
     author = "volforensic"
     description = "A script that kills miners by name and starts or schedules something: a dropper clears its way"
     severity = "medium"
+    confidence = "medium"
     attack = "T1489"
     reference = "https://attack.mitre.org/techniques/T1489/"
     family = "miner"
@@ -110,6 +132,7 @@ rule download_from_address_piped_to_shell
     author = "volforensic"
     description = "A script that downloads from the bare address of a public host and gives what comes to a shell"
     severity = "high"
+    confidence = "high"
     attack = "T1059.004, T1105"
     reference = "https://attack.mitre.org/techniques/T1105/"
     family = "downloader"
@@ -126,6 +149,7 @@ rule download_piped_to_shell
     author = "volforensic"
     description = "A short script that downloads another one and runs it unseen: installers do so, and so do a cron job's updaters"
     severity = "low"
+    confidence = "medium"
     attack = "T1059.004, T1105"
     reference = "https://attack.mitre.org/techniques/T1105/"
     family = "downloader"
@@ -143,6 +167,7 @@ rule download_twice_piped_to_shell
     author = "volforensic"
     description = "curl, and wget where curl is missing, piped to a shell: how miners' crontabs and droppers fetch their next stage"
     severity = "high"
+    confidence = "high"
     attack = "T1059.004, T1105"
     reference = "https://attack.mitre.org/software/S0599/"
     family = "downloader"
@@ -158,6 +183,7 @@ rule base64_piped_to_shell
     author = "volforensic"
     description = "A script that decodes a long base64 text and gives it to an interpreter"
     severity = "high"
+    confidence = "high"
     attack = "T1027, T1140, T1059.004"
     reference = "https://attack.mitre.org/techniques/T1140/"
     family = "downloader"
@@ -175,6 +201,7 @@ rule base64_shell_download
     author = "volforensic"
     description = "A download, a reverse shell or an ELF program hidden in base64 inside a script"
     severity = "high"
+    confidence = "high"
     attack = "T1027, T1105"
     reference = "https://attack.mitre.org/techniques/T1027/"
     family = "downloader"
@@ -195,6 +222,7 @@ rule kinsing_elf
     author = "volforensic"
     description = "Kinsing, the Go worm that carries the miner kdevtmpfsi: names of its functions and its scan command"
     severity = "critical"
+    confidence = "high"
     attack = "T1496.001, T1046, T1110.001, T1105"
     reference = "https://attack.mitre.org/software/S0599/"
     family = "kinsing"
@@ -221,6 +249,7 @@ rule miner_worm_elf
     author = "volforensic"
     description = "A program that names rival miners, a way to stay and a way to fetch: a compiled dropper"
     severity = "high"
+    confidence = "high"
     attack = "T1105, T1496.001, T1053.003"
     reference = "https://attack.mitre.org/software/S0599/"
     family = "kinsing"
@@ -250,6 +279,7 @@ rule upx_packed_elf
     author = "volforensic"
     description = "A program packed with UPX: what is in it is hidden from every other rule"
     severity = "medium"
+    confidence = "high"
     attack = "T1027.002"
     reference = "https://upx.github.io/"
     family = "packed"
@@ -265,6 +295,7 @@ rule upx_packed_elf_altered
     author = "volforensic"
     description = "A program packed with UPX whose magic was changed, so that upx does not unpack it: malware does this, packagers do not"
     severity = "high"
+    confidence = "high"
     attack = "T1027.002"
     reference = "https://github.com/upx/upx/blob/devel/src/stub/src/include/linux.h"
     family = "packed"
@@ -287,4 +318,322 @@ rule upx_packed_elf_altered
         uint32be(52 + 32 * uint16(44) + 4) != 0x55505821
       )
     )
+}
+
+rule worm_over_known_hosts
+{
+  meta:
+    author = "volforensic"
+    description = "A script that logs in to every host it finds in known_hosts or the history and runs a download there: a worm over SSH"
+    severity = "critical"
+    confidence = "high"
+    attack = "T1021.004, T1570, T1105"
+    reference = "https://attack.mitre.org/software/S0599/"
+    family = "ssh-worm"
+  strings:
+    $from_1 = "known_hosts"
+    $from_2 = ".bash_history"
+    $from_3 = "id_rsa"
+    $login = /ssh [^\n]{0,160}StrictHostKeyChecking[= ]no[^\n]{0,300}(curl|wget|base64|\/dev\/tcp|bash|\$\w{1,16})/
+    $quiet = /BatchMode[= ]yes/
+    $fetch = /(curl|wget)[^\n]{0,120}(https?:\/\/|[0-9]{1,3}\.[0-9]{1,3}\.|\$)/
+  condition:
+    filesize < 1MB and uint32be(0) != 0x7f454c46 and not names_signatures and $login and $fetch and $quiet and 2 of ($from_*)
+}
+
+rule loader_of_many_places
+{
+  meta:
+    author = "volforensic"
+    description = "The script of a botnet's loader: it tries one directory after the other, downloads from a bare address, makes it executable and runs it"
+    severity = "high"
+    confidence = "high"
+    attack = "T1105, T1059.004"
+    reference = "https://attack.mitre.org/techniques/T1105/"
+    family = "loader"
+  strings:
+    $cd_1 = /cd \/tmp *(\|\||&&|;) *cd \/(var\/(run|tmp)|mnt|root|dev\/shm)/
+    $cd_2 = /cd (\/tmp|\/var\/run|\/mnt|\/root|\/dev\/shm|\/var\/tmp)\/? *\|\| *cd \//
+    $fetch = /(wget|curl|tftp|ftpget|busybox wget)[^\n;&|]{1,80}[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}/
+    $run_1 = /chmod (\+x|777|755|\*|[ugoa]{0,3}\+rwx)/
+    $run_2 = /;\s{0,4}(sh|bash|\.\/)[\w .\/$-]{1,60};?\s{0,4}rm -rf? /
+  condition:
+    filesize < 512KB and uint32be(0) != 0x7f454c46 and not names_signatures and any of ($cd_*) and $fetch and any of ($run_*)
+}
+
+rule download_to_hidden_temporary_file
+{
+  meta:
+    author = "volforensic"
+    description = "A script that downloads to a hidden name in a temporary directory, makes it executable and starts it"
+    severity = "high"
+    confidence = "medium"
+    attack = "T1105, T1564.001"
+    reference = "https://attack.mitre.org/techniques/T1564/001/"
+    family = "loader"
+  strings:
+    $fetch_1 = /(curl|wget|wd1|cd1)[^\n]{0,240}(-o|-O|--output|>)[ =]{0,2}["']?(\/tmp|\/var\/tmp|\/dev\/shm)\/\.[\w.\/-]{1,60}/
+    $fetch_2 = /(-o|-O|--output|>)[ =]{0,2}["']?(\/tmp|\/var\/tmp|\/dev\/shm)\/\.[\w.\/-]{1,60}["']? [^\n]{0,40}https?:\/\//
+    $run = /chmod [^\n]{0,24}["']?(\/tmp|\/var\/tmp|\/dev\/shm)\/\.[\w.\/-]{1,60}/
+    $start = /[\r\n;&|(] {0,8}(nohup |setsid |sh |bash |exec )?["']?(\/tmp|\/var\/tmp|\/dev\/shm)\/\.[\w.\/-]{1,60}/
+  condition:
+    filesize < 256KB and uint32be(0) != 0x7f454c46 and not names_signatures and any of ($fetch_*) and ($run or $start)
+}
+
+rule campaign_names_in_script
+{
+  meta:
+    author = "volforensic"
+    description = "A script that uses the file names of several mining campaigns (TeamTNT, WatchDog, Rocke, 8220, Outlaw, perfctl) and downloads or starts something"
+    severity = "high"
+    confidence = "medium"
+    attack = "T1059.004, T1496.001"
+    reference = "https://attack.mitre.org/groups/G0139/"
+    family = "campaign"
+  strings:
+    $team_tnt_1 = "TNTcurl"
+    $team_tnt_2 = "teamtnt" nocase
+    $team_tnt_3 = "hildeGard" nocase
+    $team_tnt_4 = "/.../teamtnt"
+    $team_tnt_5 = "chimaera"
+    $team_tnt_6 = "bioset"
+    $watchdog_1 = "phpguard"
+    $watchdog_2 = "sysguard"
+    $watchdog_3 = "redis2"
+    $watchdog_4 = "/etc/phpupdate"
+    $watchdog_5 = "networkservice"
+    $rocke_1 = "khugepageds"
+    $rocke_2 = "kerberods"
+    $rocke_3 = "/etc/cron.d/apache"
+    $rocke_4 = "kworkerds"
+    $gang_1 = "bashirc"
+    $gang_2 = "pwnRig" nocase
+    $gang_3 = "whatminer"
+    $gang_4 = "/tmp/dbused"
+    $gang_5 = "hezb"
+    $outlaw_1 = "dota3"
+    $outlaw_2 = ".X25-unix"
+    $outlaw_3 = "tddwrt7s"
+    $outlaw_4 = ".configrc"
+    $outlaw_5 = "mdrfckr"
+    $perfctl_1 = "perfctl"
+    $perfctl_2 = "wizlmsh"
+    $perfctl_3 = "libgcwrap.so"
+    $perfctl_4 = "/root/.config/cron"
+    $perfctl_5 = "libpprocps.so"
+    $perfctl_6 = "/tmp/.perf.c"
+    $kinsing_1 = "/tmp/kdevtmpfsi"
+    $kinsing_2 = "/var/tmp/kinsing"
+    $kinsing_3 = "libsystem.so"
+    $fetch = /(curl|wget)[^\n]{0,120}(https?:\/\/|[0-9]{1,3}\.[0-9]{1,3}\.|\$)/
+    $start_1 = "nohup "
+    $start_2 = /chmod (-R )?(\+x|[0-7]?7[0-7][0-7]|[ugoa]{1,3}\+\w{0,2}x)/
+    $start_3 = "crontab"
+  condition:
+    filesize < 1MB and uint16be(0) == 0x2321 and not names_signatures and
+    (2 of ($team_tnt_*) or 3 of ($watchdog_*) or 2 of ($rocke_*) or 2 of ($gang_*) or 2 of ($outlaw_*) or 2 of ($perfctl_*) or 2 of ($kinsing_*)) and
+    ($fetch or 2 of ($start_*)) and not kills_miners
+}
+
+rule outlaw_key
+{
+  meta:
+    author = "volforensic"
+    description = "The public key that the Outlaw group puts into authorized_keys, by the comment that it always carries"
+    severity = "critical"
+    confidence = "high"
+    attack = "T1098.004"
+    reference = "https://attack.mitre.org/techniques/T1098/004/"
+    family = "outlaw"
+  strings:
+    $key = /ssh-rsa AAAA[A-Za-z0-9+\/=]{100,800} mdrfckr/
+  condition:
+    filesize < 4MB and uint32be(0) != 0x7f454c46 and not names_signatures and $key
+}
+
+rule campaign_names_elf
+{
+  meta:
+    author = "volforensic"
+    description = "A program with the file names of a mining campaign in it (perfctl, pwnRig, WatchDog, Rocke, Outlaw)"
+    severity = "high"
+    confidence = "medium"
+    attack = "T1496.001, T1036.005"
+    reference = "https://attack.mitre.org/groups/G0106/"
+    family = "campaign"
+  strings:
+    $perfctl_1 = "perfctl"
+    $perfctl_2 = "wizlmsh"
+    $perfctl_3 = "libgcwrap.so"
+    $perfctl_4 = "/root/.config/cron/perf"
+    $perfctl_5 = "/tmp/.xdiag"
+    $perfctl_6 = "AAZHDE"
+    $rocke_1 = "khugepageds"
+    $rocke_2 = "kerberods"
+    $rocke_3 = "pastebin.com/raw"
+    $watchdog_1 = "phpguard"
+    $watchdog_2 = "sysguard"
+    $watchdog_3 = "networkservice"
+    $pwnrig = "pwnRig"
+    $pool = "stratum+"
+    $outlaw_1 = "tddwrt7s"
+    $outlaw_2 = ".configrc"
+    $outlaw_3 = "dota3.tar.gz"
+  condition:
+    uint32be(0) == 0x7f454c46 and (2 of ($perfctl_*) or all of ($rocke_*) or all of ($watchdog_*) or ($pwnrig and $pool) or 2 of ($outlaw_*))
+}
+
+rule redis_dump_with_cron_lines
+{
+  meta:
+    author = "volforensic"
+    description = "A dump of Redis with a line for cron that downloads: written through an open Redis into a crontab"
+    severity = "critical"
+    confidence = "high"
+    attack = "T1190, T1053.003"
+    reference = "https://redis.io/docs/latest/operate/oss_and_stack/management/security/"
+    family = "redis-drop"
+  strings:
+    $line = /\* \* \* [^\n]{0,100}(curl|wget|wd1|cd1|\/dev\/tcp|python|base64)[^\n]{4,200}/
+  condition:
+    filesize < 64MB and uint32be(0) == 0x52454449 and $line
+}
+
+rule redis_dump_with_ssh_key
+{
+  meta:
+    author = "volforensic"
+    description = "A small dump of Redis with a public SSH key on a line of its own: written through an open Redis into authorized_keys"
+    severity = "high"
+    confidence = "medium"
+    attack = "T1190, T1098.004"
+    reference = "https://redis.io/docs/latest/operate/oss_and_stack/management/security/"
+    family = "redis-drop"
+  strings:
+    $key = /\n\n?ssh-(rsa|ed25519|dss) AAAA[A-Za-z0-9+\/=]{40,800}[^\n]{0,80}\n/
+  condition:
+    filesize < 64KB and uint32be(0) == 0x52454449 and $key
+}
+
+rule script_runs_program_from_memory
+{
+  meta:
+    author = "volforensic"
+    description = "A script that puts a program into memory (memfd_create by its number or name) and starts it from /proc/self/fd"
+    severity = "high"
+    confidence = "high"
+    attack = "T1620, T1105"
+    reference = "https://man7.org/linux/man-pages/man2/memfd_create.2.html"
+    family = "fileless"
+  strings:
+    $call_1 = /syscall\(\s{0,4}(319|279|356|385)\s{0,4},/
+    $call_2 = /\.syscall\(\s{0,4}(319|279|356|385)/
+    $call_3 = "memfd_create"
+    $path_1 = "/proc/self/fd/"
+    $path_2 = /\/proc\/(\$\$|\$\{?\w{1,8}\}?|%[ds]|"\s?\.\s?\$\$\s?\.\s?"|\{[\w.()]{0,20}\})\/fd\//
+  condition:
+    filesize < 8MB and uint16be(0) == 0x2321 and any of ($call_*) and any of ($path_*)
+}
+
+rule python_runs_download
+{
+  meta:
+    author = "volforensic"
+    description = "Python that runs what it downloads, unseen"
+    severity = "medium"
+    confidence = "medium"
+    attack = "T1059.006, T1105"
+    reference = "https://attack.mitre.org/techniques/T1059/006/"
+    family = "downloader"
+  strings:
+    $1 = /exec\(\s{0,4}((urllib\.request|urllib2?|request)\.)?urlopen\(/
+    $2 = /exec\(\s{0,4}(requests|httpx)\.(get|post)\([^\n]{4,300}\)\.(text|content)/
+    $3 = /eval\(\s{0,4}(compile\(\s{0,4})?(urllib\.request\.|urllib2?\.)?urlopen\(/
+  condition:
+    filesize < 256KB and uint32be(0) != 0x7f454c46 and not names_signatures and any of them
+}
+
+rule process_name_of_kernel_thread
+{
+  meta:
+    author = "volforensic"
+    description = "A script that starts a program under the name of a kernel thread or with a bracketed name"
+    severity = "high"
+    confidence = "high"
+    attack = "T1036.004"
+    reference = "https://attack.mitre.org/techniques/T1036/004/"
+    family = "masquerading"
+  strings:
+    $1 = /exec -a ["']?\[?(kworker|kthreadd|ksoftirqd|kswapd|migration|rcu_|watchdog|khugepaged|kblockd|md5|card0|kdevtmpfs|netns|mm_percpu|slub_flush|raid5wq|kcached|kstrp|ext4-rsv)/
+    $2 = /\$0 {0,2}= {0,2}["']\[?(kworker|kthreadd|ksoftirqd|kswapd|migration|rcu_|watchdog\/|\/usr\/sbin\/(httpd|apache2|sshd|cron))/
+    $3 = /setproctitle\(["'](\[|kworker|kthreadd|ksoftirqd|kswapd)/
+  condition:
+    filesize < 1MB and uint32be(0) != 0x7f454c46 and not names_signatures and any of them
+}
+
+rule compiled_shell_script
+{
+  meta:
+    author = "volforensic"
+    description = "A shell script that shc made a program of: what it does is encrypted in it"
+    severity = "medium"
+    confidence = "medium"
+    attack = "T1027.002, T1059.004"
+    reference = "https://github.com/neurobin/shc"
+    family = "packed"
+  strings:
+    $1 = "neither argv[0] nor $_ works."
+    $2 = "has expired!"
+    $3 = "Please contact your provider"
+    $4 = "abnormal behavior!"
+  condition:
+    uint32be(0) == 0x7f454c46 and filesize < 4MB and ($1 or 3 of them)
+}
+
+rule upx_stub_without_magic
+{
+  meta:
+    author = "volforensic"
+    description = "The unpacking code of UPX in a program without UPX's magic: the headers were wiped so that upx -d fails"
+    severity = "high"
+    confidence = "high"
+    attack = "T1027.002"
+    reference = "https://github.com/upx/upx/tree/devel/src/stub/src"
+    family = "packed"
+  strings:
+    $magic = "UPX!"
+    $text_1 = "PROT_EXEC|PROT_WRITE failed."
+    $text_2 = "This file is packed with the UPX"
+    $text_3 = "$Id: UPX "
+    // amd64: the registers saved, the end of the input computed; then the NRV or the LZMA decompressor, as UPX 3 and 4 write them.
+    $code_1 = { 53 51 52 48 01 FE 56 ( 48 89 FE 48 89 D7 | 41 80 F8 0E ) }
+    $code_2 = { 48 C7 C3 00 FD FF FF 48 D3 E3 88 C1 48 8D 9C 5C }
+    // i386: pusha; mov esi, edi from the stack; cld; or ebp, -1.
+    $code_3 = { 60 8B 74 24 24 8B 7C 24 2C 83 CD FF }
+  condition:
+    uint32be(0) == 0x7f454c46 and filesize > 2KB and not upx_packed_elf and not upx_packed_elf_altered and
+    #magic < 2 and (2 of ($text_*) or any of ($code_*) or ($text_1 and uint16(60) == 0))
+}
+
+rule elf_without_sections_packed
+{
+  meta:
+    author = "volforensic"
+    description = "A program without a section table with a segment that is filled only when it runs, and whose bytes look encrypted: packed"
+    severity = "medium"
+    confidence = "medium"
+    attack = "T1027.002"
+    reference = "https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.pheader.html"
+    family = "packed"
+  condition:
+    filesize > 16KB and filesize < 64MB and uint32be(0) == 0x7f454c46 and uint8(5) == 1 and
+    (
+      (uint8(4) == 2 and uint16(60) == 0 and uint16(56) < 6 and uint16(56) > 0 and uint32(64) == 1 and uint32(64 + 40) > 4 * uint32(64 + 32)) or
+      (uint8(4) == 2 and uint16(60) == 0 and uint16(56) < 6 and uint16(56) > 1 and uint32(120) == 1 and uint32(120 + 40) > 4 * uint32(120 + 32)) or
+      (uint8(4) == 2 and uint16(60) == 0 and uint16(56) < 6 and uint16(56) > 1 and uint32(120) == 1 and uint32(120 + 32) == 0) or
+      (uint8(4) == 1 and uint16(48) == 0 and uint16(44) < 6 and uint16(44) > 1 and uint32(84) == 1 and uint32(84 + 16) == 0) or
+      (uint8(4) == 1 and uint16(48) == 0 and uint16(44) < 6 and uint16(44) > 0 and uint32(52) == 1 and uint32(52 + 20) > 4 * uint32(52 + 16))
+    ) and
+    // Code and tables hold runs of zeros; of what is compressed or encrypted, none of 512 samples is four zero bytes.
+    for all i in (0..255) : (uint32(4096 + i * 31) != 0 and uint32(8192 + i * 29) != 0)
 }
