@@ -9,6 +9,7 @@ from volforensic.inventory.packages import dpkg_files as files
 from volforensic.inventory.packages import dpkg_status
 from volforensic.inventory.packages.claims import (
     CONFIG,
+    DIRECTORY,
     FILE,
     OPTIONAL,
     SYMLINK,
@@ -25,11 +26,15 @@ _MOST_UNLISTED = 20
 
 
 class Common(NamedTuple):
-    """What holds for every package: diversions and overrides by path, and which paths are not unpacked."""
+    """What holds for every package: diversions and overrides by path, and which paths are not unpacked.
+
+    ``folders`` are the directories that were claimed before: /usr/share is in the list of every package.
+    """
 
     diversions: Mapping[bytes, files.Diversion]
     overrides: Mapping[bytes, files.Override]
     filter: files.PathFilter
+    folders: set[bytes]
 
     def placed(self, claim: Claim, package: str) -> Claim:
         """Return the claim at the path where the package's file really lies, with the owner and mode set for it."""
@@ -84,20 +89,30 @@ def _listed(package: Status, stem: str, read: Read, common: Common) -> Iterator[
         )
         yield Lost(reason, hides=summed is None)
     optional = OPTIONAL if package.state in dpkg_status.HALF_THERE else 0
-    made = _package_claims(package, files.file_list(listed or b""), files.md5_sums(summed or b""), optional)
+    made = _package_claims(
+        package, files.file_list(listed or b""), files.md5_sums(summed or b""), optional, common.folders
+    )
     named = PackageName(package.name, package.version, "dpkg")
     yield Claims(named, [common.placed(claim, package.name) for claim in made])
 
 
-def _package_claims(package: Status, paths: list[bytes], sums: dict[bytes, bytes], optional: int) -> Iterator[Claim]:
+def _package_claims(
+    package: Status, paths: list[bytes], sums: dict[bytes, bytes], optional: int, known_folders: set[bytes]
+) -> Iterator[Claim]:
+    """Yield a package's claims. A list does not say what is a directory: what other paths of it lie in is one."""
     configuration = package.configuration
+    folders = {path.rpartition(b"/")[0] for path in paths}
     for path in dict.fromkeys([*paths, *sums, *configuration]):
-        known = configuration.get(path)
-        if known is not None:
-            yield _configuration_claim(path, known, optional)
-            continue
-        digest = sums.get(path, b"")
-        yield Claim(path, FILE, "md5", digest, optional) if digest else Claim(path, flags=optional)
+        if path in folders:
+            if path not in known_folders:
+                known_folders.add(path)
+                yield Claim(path, DIRECTORY)
+        elif path in configuration:
+            yield _configuration_claim(path, configuration[path], optional)
+        elif path in sums:
+            yield Claim(path, FILE, "md5", sums[path], optional)
+        else:
+            yield Claim(path, flags=optional)
 
 
 def _configuration(package: Status) -> Iterator[Claim]:
@@ -118,7 +133,7 @@ def distroless_claims(
     for package in dpkg_status.packages(status)[:1]:
         if md5sums is None:
             yield Lost(f"package {package.name}: status.d/{paragraph_name} has no MD5 sums beside it")
-        made = _package_claims(package, [], files.md5_sums(md5sums or b""), 0)
+        made = _package_claims(package, [], files.md5_sums(md5sums or b""), 0, common.folders)
         named = PackageName(package.name, package.version, "dpkg")
         yield Claims(named, [common.placed(claim, package.name) for claim in made])
 

@@ -98,13 +98,13 @@ class Folders:
 def is_concerned(claim: Claim, entry: FileEntry) -> bool:
     """Return whether a claim says something of an entry: of directories only that they are there."""
     if entry.type == DIRECTORY:
-        return claim.kind not in ("", DIRECTORY) or (bool(claim.digest) and not claim.hashes_target)
-    return claim.kind != DIRECTORY or entry.type != SYMLINK
+        return claim.kind not in ("", DIRECTORY) or bool(claim.digest)
+    return True
 
 
 def compare(claim: Claim, entry: FileEntry, filesystem: str, capabilities: Capabilities) -> Comparison:
     """Return in what an entry differs from a claim, all but the digest of its content."""
-    if claim.kind and not _is_kind(claim.kind, entry.type):
+    if not _is_kind(claim, entry.type):
         return Comparison(("type",))
     differs: list[str] = []
     by = ""
@@ -130,7 +130,12 @@ def owner_differs(claim: Claim, entry: FileEntry) -> list[str]:
     return names
 
 
-def _is_kind(kind: str, found: str) -> bool:
+def _is_kind(claim: Claim, found: str) -> bool:
+    kind = claim.kind
+    if not kind:
+        return not claim.digest or found in (FILE, SYMLINK)
+    if kind == DIRECTORY:  # an administrator may move a directory and leave a link: dpkg keeps it
+        return found in (DIRECTORY, SYMLINK)
     return found == kind if kind != SPECIAL else found not in (FILE, DIRECTORY, SYMLINK)
 
 

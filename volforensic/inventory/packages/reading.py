@@ -124,6 +124,7 @@ def _dpkg(files: _Files) -> Iterator[DatabaseMessage]:
         dpkg_files.diversions(files.read("diversions") or b""),
         dpkg_files.overrides(files.read("statoverride") or b"", accounts),
         dpkg_files.PathFilter(rules),
+        set(),
     )
     status = files.read("status")
     stems = {name.removesuffix(".list") for name in files.names("info/") if name.endswith(".list")}
