@@ -117,7 +117,7 @@ def _intrude(root: Path) -> None:
     (root / "usr/lib/alpha/one").write_text("I")
     (root / "usr/lib/alpha/two").unlink()
     (root / "usr/lib/alpha/three").unlink()
-    (root / "usr/lib/alpha/three").symlink_to("/tmp/three")
+    (root / "usr/lib/alpha/three").symlink_to("/var/three")
     (root / "etc/alpha/changed.conf").write_text("PermitRootLogin yes")
     (root / "etc/alpha/removed.conf").unlink()
     (root / "usr/bin/lowered").chmod(0o4755)
@@ -173,7 +173,8 @@ def test_what_dpkg_was_told_not_to_unpack_is_marked(tmp_path: Path) -> None:
     root = merged_root(tmp_path / "root")
     files = {f"usr/share/{name}": name for name in ("doc/alpha/README", "doc/alpha/copyright", "man/man1/alpha.1", "x")}
     (root / "etc/dpkg/dpkg.cfg.d").mkdir(parents=True)
-    rules = "# small\npath-exclude=/usr/share/doc/*\npath-include = /usr/share/doc/*/copyright\npath-exclude /usr/share/man/*\n"
+    rules = "# small\npath-exclude=/usr/share/doc/*\npath-include = /usr/share/doc/*/copyright\n"
+    rules += "path-exclude /usr/share/man/*\n"
     (root / "etc/dpkg/dpkg.cfg.d/excludes").write_text(rules)
     (root / "etc/dpkg/dpkg.cfg.d/ignored.bak").write_text("path-exclude=/*\n")
     words = [rule.replace(" = ", "=").replace("exclude ", "exclude=") for rule in rules.splitlines()[1:]]

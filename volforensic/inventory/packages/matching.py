@@ -1,7 +1,9 @@
 """Claims meet the disk: where a claimed path leads on this evidence, and in what the entry there differs."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
 from volforensic.inventory.entry import FileEntry
@@ -15,6 +17,9 @@ Capabilities = Callable[[FileEntry], str | None]
 _WITHOUT_OWNERS = frozenset({"fat", "fat12", "fat16", "fat32", "vfat", "exfat", "ntfs", "iso9660"})
 _VOLATILE = (b"/run", b"/dev", b"/proc", b"/sys", b"/tmp")
 _MOST_FOLDERS = 200_000
+_MOST_LISTED = 20_000
+_ENTRIES_AT_ONCE = 100
+_ENTRIES_FOR_A_LOOK = 8
 _SET_ID = 0o6000
 
 
@@ -52,6 +57,7 @@ class Folders:
         self._inventory = inventory
         self._host = host
         self._known: dict[bytes, Folder | None] = {}
+        self._listings = _Listings(inventory)
 
     def find(self, claim_path: bytes) -> tuple[FileEntry | None, Folder | None]:
         """Return the entry at a path (its last component is not followed), and the directory that holds it."""
@@ -59,7 +65,9 @@ class Folders:
         folder = self.folder(parent)
         if folder is None:
             return None, None
-        entry = self._inventory.at(folder.volume, folder.path + b"/" + name)
+        names = self._listings.of(folder)
+        at = self._inventory.at
+        entry = names.get(name) if names is not None else at(folder.volume, folder.path + b"/" + name)
         # What is not in the mounted filesystem may lie below the mount point: the host's view knows.
         return entry or self._host.at(claim_path), folder
 
@@ -74,10 +82,11 @@ class Folders:
 
     def is_volatile(self, path: bytes) -> bool:
         """Return whether a path lies where a running host keeps nothing on disk: /run, /proc and their like."""
-        while path and self.folder(path) is None:
-            path = path.rpartition(b"/")[0]
-        folder = self.folder(path)
-        real = path if folder is None else folder.host_path
+        above = path
+        while above and self.folder(above) is None:
+            above = above.rpartition(b"/")[0]
+        folder = self.folder(above)
+        real = path if folder is None else folder.host_path + path[len(above) :]
         return any(real == place or real.startswith(place + b"/") for place in _VOLATILE)
 
     def _resolved(self, path: bytes) -> Folder | None:
@@ -93,6 +102,41 @@ class Folders:
             return None
         host_path = self._host.host_path(entry) or path
         return Folder(entry.volume, entry.path.rstrip(b"/"), host_path.rstrip(b"/"))
+
+
+class _Listings:
+    """Holds the entries of the directories asked for last: a listing costs an eighth of as many single looks."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._names: dict[tuple[int, bytes], dict[bytes, FileEntry]] = {}
+        self._asked: Counter[tuple[int, bytes]] = Counter()
+        self._size = 0
+
+    def of(self, folder: Folder) -> dict[bytes, FileEntry] | None:
+        """Return a directory's entries by name; None where listing it would cost more than it has been asked for."""
+        place = folder.volume, folder.path
+        names = self._names.pop(place, None)
+        if names is not None:
+            self._names[place] = names  # the last one asked for stays longest
+            return names
+        self._asked[place] += 1
+        asked = self._asked[place]
+        if asked & (asked - 1):  # look again at each power of two: what is tried in vain stays below what is asked
+            return None
+        most = _ENTRIES_AT_ONCE + _ENTRIES_FOR_A_LOOK * asked
+        entries = list(islice(self._inventory.children(*place), most + 1))
+        if len(entries) > most:
+            return None
+        names = {}
+        for entry in entries:
+            names.setdefault(entry.name, entry)  # the first where an adversary made two
+        self._names[place] = names
+        self._size += len(names)
+        while self._size > _MOST_LISTED and len(self._names) > 1:
+            oldest = next(iter(self._names))
+            self._size -= len(self._names.pop(oldest))
+        return names
 
 
 def is_concerned(claim: Claim, entry: FileEntry) -> bool:
