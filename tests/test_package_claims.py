@@ -1,4 +1,4 @@
-"""Claims of apk and of Python's metadata; claims meeting entries; what is asked before and after the pass."""
+"""Claims of apk and of Python's metadata; claims that meet the entries of the evidence."""
 
 import base64
 import hashlib
@@ -12,16 +12,11 @@ from inventory_samples import entry
 from package_runs import image_of, proved, run
 
 from volforensic.collection.namespace import Namespace, Tree
-from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.packages import apk, python_records
 from volforensic.inventory.packages.claims import CONFIG, FILE, OPTIONAL, Claim, Claims, Lost, PackageName, normal_path
 from volforensic.inventory.packages.databases import find_databases
-from volforensic.inventory.packages.matching import Comparison, Folders, Found, compare
-from volforensic.inventory.packages.proof import PackageProof
+from volforensic.inventory.packages.matching import Folders, compare
 from volforensic.inventory.store import Inventory
-
-EMPTY = {name: hashlib.new(name).hexdigest() for name in ("md5", "sha1", "sha256", "sha512")}
-TOOL = PackageName("tool", "1", "dpkg")
 
 
 def digest(data: bytes, algorithm: str = "sha256") -> bytes:
@@ -229,83 +224,6 @@ def test_a_filesystem_without_owners_and_modes_is_not_blamed_for_them() -> None:
     claim = Claim(b"/boot/efi/a", FILE, mode=0o700, uid=0, gid=0, capabilities="")
     found = entry(b"/a", mode=0o777, uid=7, gid=7)
     assert compare(claim, found, "fat", lambda _: None).differs == ()
-
-
-class Ask:
-    """A proof over claims on single entries."""
-
-    def __init__(self, folder: Path, *claims: tuple[PackageName, Claim, FileEntry, tuple[str, ...]]) -> None:
-        """Keep the claims; the last value of each is what differs already."""
-        self.proof = PackageProof(folder / "packages.sqlite")
-        for package, claim, found, differs in claims:
-            self.proof.add(package, [Found(claim, found, Comparison(differs))])
-        self.proof.index()
-
-    def verdict(self, found: FileEntry, **hashes: str) -> str:
-        """Return verdict, manager and what it was proved by."""
-        row = self.proof.verdict(found, hashes)
-        return "none" if row is None else f"{row['verdict']} {row.get('manager', '')} {row.get('by', '')}".strip()
-
-
-A = entry(b"/a", size=1)
-MD5 = Claim(b"/a", FILE, "md5", bytes.fromhex(EMPTY["md5"]))
-
-
-@pytest.mark.parametrize(
-    ("claim", "differs", "hashes", "verdict"),
-    [
-        (MD5, (), {"md5": EMPTY["md5"]}, "proved dpkg md5"),
-        (MD5, (), {"md5": "0" * 32}, "altered dpkg md5"),
-        (MD5, (), {"sha256": EMPTY["sha256"]}, "unverified dpkg"),
-        (MD5, (), {}, "unverified dpkg"),
-        (MD5, ("mode",), {"md5": EMPTY["md5"]}, "altered dpkg md5"),
-        (Claim(b"/a", FILE, "md5", MD5.digest, CONFIG), (), {"md5": "0" * 32}, "config changed dpkg md5"),
-        (Claim(b"/a", FILE, "md5", MD5.digest, size=1), (), {}, "unverified dpkg"),
-        (Claim(b"/a", FILE, "md5", MD5.digest, size=2), (), {}, "altered dpkg"),
-        (Claim(b"/a", FILE, "md5", MD5.digest, 8), (), {"md5": "0" * 32}, "unverified dpkg md5"),
-        (Claim(b"/a", FILE, "md5", MD5.digest, 8), ("mode",), {"md5": "0" * 32}, "altered dpkg md5"),
-        (Claim(b"/a"), (), {"md5": "0" * 32}, "unverified dpkg"),
-    ],
-)
-def test_the_verdict_of_one_claim(
-    tmp_path: Path, claim: Claim, differs: tuple[str, ...], hashes: dict[str, str], verdict: str
-) -> None:
-    assert Ask(tmp_path, (TOOL, claim, A, differs)).verdict(A, **hashes) == verdict
-
-
-def test_a_file_of_no_bytes_needs_no_hash(tmp_path: Path) -> None:
-    empty = entry(b"/a", size=0)
-    assert Ask(tmp_path, (TOOL, MD5, empty, ())).verdict(empty) == "proved dpkg md5"
-
-
-OTHER = PackageName("other", "1", "dpkg")
-PIP = PackageName("tool", "1", "pip")
-ALTERED = Claim(b"/a", FILE, "md5", bytes(16))
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "verdict"),
-    [
-        ((TOOL, ALTERED), (OTHER, MD5), "proved dpkg md5"),
-        ((PIP, MD5), (TOOL, ALTERED), "altered dpkg md5"),
-        ((PIP, ALTERED), (TOOL, MD5), "proved dpkg md5"),
-        ((TOOL, Claim(b"/a")), (PIP, MD5), "proved pip md5"),
-        ((PIP, Claim(b"/a")), (TOOL, Claim(b"/a")), "unverified dpkg"),
-    ],
-)
-def test_of_two_claims_the_stronger_speaks(
-    tmp_path: Path, first: tuple[PackageName, Claim], second: tuple[PackageName, Claim], verdict: str
-) -> None:
-    assert Ask(tmp_path, (*first, A, ()), (*second, A, ())).verdict(A, md5=EMPTY["md5"]) == verdict
-
-
-def test_each_path_of_an_inode_asks_for_what_any_of_them_needs(tmp_path: Path) -> None:
-    one, other = entry(b"/a", inode=5, links=2, size=1), entry(b"/b", inode=5, links=2, size=1)
-    ask = Ask(tmp_path, (TOOL, MD5, one, ()))
-    assert ask.proof.algorithms(other) == {"md5"}
-    assert ask.proof.algorithms(entry(b"/c", inode=5, volume=2)) == frozenset()
-    assert ask.verdict(one, md5=EMPTY["md5"]) == "proved dpkg md5"
-    assert ask.verdict(other, md5=EMPTY["md5"]) == "none"
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
-"""The claims of all databases while a run works: on disk in a SQLite file, asked before and after the pass.
+"""The claims of all databases while a run works: asked before and after the pass.
 
-Before the pass: which digests beside SHA-256 does a file need? Afterwards: given its digests, what is it?
+Before the pass: which digests beside SHA-256 does a file need? Afterwards: given its digests, what is it? Plain claims
+are in memory, the rest in a SQLite file, by inode and a checksum of the path: memory stays bounded whatever is claimed.
 """
 
 import hashlib
 import sqlite3
-from array import array
-from bisect import bisect_left
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.packages.claims import (
     CONFIG,
     DIGEST_SIZES,
+    DIRECTORY,
     FILE,
     NO_DIGEST_CHECK,
     WEAK_MANAGERS,
@@ -25,53 +26,57 @@ from volforensic.inventory.packages.claims import (
 )
 from volforensic.inventory.packages.databases import HostFiles
 from volforensic.inventory.packages.matching import Found
+from volforensic.inventory.packages.plain_claims import PlainClaim, PlainClaims
 from volforensic.record import Row
 
 _SCHEMA = """
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
-    PRAGMA cache_size = -16384;
-    CREATE TABLE package (id INTEGER PRIMARY KEY, name TEXT, version TEXT, manager TEXT);
+    PRAGMA cache_size = -8192;
     CREATE TABLE claimed (
-        volume INTEGER, path BLOB, package INTEGER, flags INTEGER, algorithm TEXT, digest BLOB, size INTEGER,
-        differs TEXT, proved_by TEXT
+        volume INTEGER, tree INTEGER, inode TEXT, path_sum INTEGER, package INTEGER, flags INTEGER, algorithm TEXT,
+        digest BLOB, size INTEGER, differs TEXT, proved_by TEXT
     );
     CREATE TABLE missing (data BLOB);
 """
-_INDEX = "CREATE INDEX claimed_by_path ON claimed (volume, path)"
+_INDEX = "CREATE INDEX claimed_by_inode ON claimed (volume, tree, inode)"
 _QUESTION = (
-    "SELECT name, version, manager, flags, algorithm, digest, size, differs, proved_by FROM claimed"
-    " JOIN package ON package.id = claimed.package WHERE volume = ? AND path = ?"
+    "SELECT package, flags, algorithm, digest, size, differs, proved_by FROM claimed"
+    " WHERE volume = ? AND tree = ? AND inode = ? AND path_sum = ?"
 )
+_ALGORITHMS = "SELECT DISTINCT algorithm FROM claimed WHERE volume = ? AND tree = ? AND inode = ?"
 _ALWAYS = "sha256"
-_LARGEST_INODE = (1 << 64) - 1
+_MOST_PLAIN = 2_000_000
+_MOST_NEEDED = 300_000
 _ORDER = ("proved", "config changed", "altered", "unverified")
 
 
 class _Told(NamedTuple):
     """A row of the question: a claim on a path, and what is known of it without the content's digest."""
 
-    name: str
-    version: str
-    manager: str
+    package: int
     flags: int
     algorithm: str
     digest: bytes
-    size: int
-    differs: str
-    proved_by: str
+    size: int = -1
+    differs: str = ""
+    proved_by: str = ""
 
 
 class PackageProof:
-    """Holds the SQLite file. Add claims, ``index()`` once, then ask. Use it as a context manager."""
+    """Holds the claims. Add them, ``index()`` once, then ask. Use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Create the file; it must not exist."""
+        """Create the SQLite file at the path; it must not exist."""
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript(_SCHEMA)
         self._connection.execute("BEGIN")
-        self._needed: dict[tuple[str, int, int], array[int]] = {}
-        self._packages: dict[PackageName, int] = {}
+        self._plain: dict[tuple[int, int], list[PlainClaims]] = {}
+        self._plain_left = _MOST_PLAIN
+        self._needed: dict[tuple[int, int, int], frozenset[str]] = {}  # of inodes that are not plain
+        self._has_more = False  # inodes that are not in _needed because they are too many
+        self._packages: list[PackageName] = []
+        self._numbers: dict[PackageName, int] = {}
         self._known: list[HostFiles] = []
         self._encoder = msgspec.msgpack.Encoder()
 
@@ -87,31 +92,19 @@ class PackageProof:
 
     def add(self, package: PackageName, found: Sequence[Found]) -> None:
         """Keep claims of a package on entries, with what they differ in so far."""
-        number = self._packages.get(package)
-        if number is None:
-            number = self._packages[package] = len(self._packages)
-            self._connection.execute("INSERT INTO package VALUES (?, ?, ?, ?)", (number, *_texts(package)))
-        self._connection.executemany(
-            "INSERT INTO claimed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    entry.volume,
-                    entry.path,
-                    number,
-                    claim.flags,
-                    claim.algorithm,
-                    claim.digest,
-                    claim.size,
-                    ",".join(comparison.differs),
-                    comparison.by,
-                )
-                for claim, entry, comparison in found
-            ],
-        )
-        for claim, entry, _ in found:
-            if claim.algorithm not in ("", _ALWAYS) and entry.type == FILE and 0 <= entry.inode <= _LARGEST_INODE:
-                place = claim.algorithm, entry.volume, entry.tree
-                self._needed.setdefault(place, array("Q")).append(entry.inode)
+        number = self._numbers.setdefault(package, len(self._packages))
+        if number == len(self._packages):
+            self._packages.append(package)
+        for one in found:
+            claim, entry, comparison = one
+            path_sum = zlib.crc32(entry.path)
+            plain = PlainClaim(entry.inode, path_sum, number, claim.flags, claim.digest)
+            if self._plain_left and _is_plain(one) and self._group(entry, claim.algorithm).add(plain):
+                self._plain_left -= 1
+            else:
+                told = _Told(number, claim.flags, claim.algorithm, claim.digest, claim.size,
+                             ",".join(comparison.differs), comparison.by)  # fmt: skip
+                self._keep(entry.volume, entry.tree, entry.inode, path_sum, told)
 
     def add_missing(self, row: Row) -> None:
         """Keep a row about a package's file that is not there."""
@@ -122,18 +115,25 @@ class PackageProof:
         self._known.append(host)
 
     def index(self) -> None:
-        """Build the index: after the last claim."""
+        """Sort what was added: after the last claim."""
+        for (volume, tree), groups in self._plain.items():
+            for group in groups:
+                for claim in group.sort():
+                    told = _Told(claim.package, claim.flags, group.algorithm, claim.digest)
+                    self._keep(volume, tree, claim.inode, claim.path_sum, told)
         self._connection.execute("COMMIT")
         self._connection.execute(_INDEX)
-        self._needed = {place: array("Q", sorted(set(inodes))) for place, inodes in self._needed.items()}
 
     def algorithms(self, entry: FileEntry) -> frozenset[str]:
         """Return the digests beside SHA-256 that an inode's content needs, for any of the paths that lead to it."""
-        return frozenset(
-            algorithm
-            for (algorithm, volume, tree), inodes in self._needed.items()
-            if volume == entry.volume and tree == entry.tree and _holds(inodes, entry.inode)
-        )
+        needed = self._needed.get((entry.volume, entry.tree, entry.inode), frozenset())
+        if self._has_more:
+            place = entry.volume, entry.tree, str(entry.inode)
+            needed = frozenset(name for (name,) in self._connection.execute(_ALGORITHMS, place)) - {"", _ALWAYS}
+        for group in self._plain.get((entry.volume, entry.tree), ()):
+            if group.algorithm != _ALWAYS and group.holds(entry.inode):
+                needed |= {group.algorithm}
+        return needed
 
     def verdict(self, entry: FileEntry, hashes: Mapping[str, str]) -> Row | None:
         """Return the value of the row's key ``package`` for the entry of one path; None where nobody can say.
@@ -141,11 +141,12 @@ class PackageProof:
         ``hashes`` are hexadecimal digests of the whole content by algorithm; of a file that was not read to its end
         there are none. Directories have no verdict but where a package has a file in their place.
         """
-        told = self._connection.execute(_QUESTION, (entry.volume, entry.path)).fetchall()
+        told = self._told(entry)
         if not told:
-            is_known = entry.type != "directory" and any(host.host_path(entry) is not None for host in self._known)
+            is_known = entry.type != DIRECTORY and any(host.host_path(entry) is not None for host in self._known)
             return {"verdict": "unowned"} if is_known else None
-        return min((_judged(_Told(*row), entry, hashes) for row in told), key=_rank)
+        rows = [_judged(one, self._packages[one.package], entry, hashes) for one in told]
+        return rows[0] if len(rows) == 1 else min(rows, key=_rank)
 
     def missing(self) -> Iterator[Row]:
         """Yield a row for each file of a package that is not on the disk, in the order of the databases."""
@@ -153,8 +154,50 @@ class PackageProof:
             row: Row = msgspec.msgpack.decode(data)
             yield row
 
+    def _told(self, entry: FileEntry) -> list[_Told]:
+        """Return the claims on an entry; the link count of a hostile inode may lie, so its path is looked at too."""
+        told: list[_Told] = []
+        path_sum = zlib.crc32(entry.path)
+        if self._has_more or (entry.volume, entry.tree, entry.inode) in self._needed:
+            place = entry.volume, entry.tree, str(entry.inode), path_sum
+            told = [_Told(*row) for row in self._connection.execute(_QUESTION, place)]
+        for group in self._plain.get((entry.volume, entry.tree), ()):
+            claim = group.find(entry.inode)
+            if claim is not None and claim.path_sum == path_sum:
+                told.append(_Told(claim.package, claim.flags, group.algorithm, claim.digest))
+        return told
 
-def _judged(told: _Told, entry: FileEntry, hashes: Mapping[str, str]) -> Row:
+    def _group(self, entry: FileEntry, algorithm: str) -> PlainClaims:
+        groups = self._plain.setdefault((entry.volume, entry.tree), [])
+        for group in groups:
+            if group.algorithm == algorithm:
+                return group
+        groups.append(PlainClaims(algorithm))
+        return groups[-1]
+
+    def _keep(self, volume: int, tree: int, inode: int, path_sum: int, told: _Told) -> None:
+        place = volume, tree, inode
+        if len(self._needed) < _MOST_NEEDED or place in self._needed:
+            self._needed[place] = self._needed.get(place, frozenset()) | ({told.algorithm} - {"", _ALWAYS})
+        else:
+            self._has_more = True
+        values = (volume, tree, str(inode), path_sum, *told)
+        self._connection.execute("INSERT INTO claimed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+
+def _is_plain(found: Found) -> bool:
+    claim, entry, comparison = found
+    return (
+        bool(claim.digest)
+        and entry.type == FILE
+        and entry.links == 1
+        and not comparison.differs
+        and not comparison.by
+        and claim.size in (-1, entry.size)
+    )
+
+
+def _judged(told: _Told, package: PackageName, entry: FileEntry, hashes: Mapping[str, str]) -> Row:
     differs = told.differs.split(",") if told.differs else []
     proved_by = told.proved_by
     if told.digest and entry.type == FILE:
@@ -166,9 +209,9 @@ def _judged(told: _Told, entry: FileEntry, hashes: Mapping[str, str]) -> Row:
             differs.append("size")
     row: Row = {
         "verdict": _verdict(told.flags, differs, proved_by),
-        "name": told.name,
-        "version": told.version,
-        "manager": told.manager,
+        "name": package.name,
+        "version": package.version,
+        "manager": package.manager,
     }
     if proved_by:
         row["by"] = proved_by
@@ -194,14 +237,5 @@ def _rank(row: Row) -> tuple[bool, bool, int]:
     return is_unverified, is_weak, _ORDER.index(row["verdict"])
 
 
-def _holds(inodes: "array[int]", inode: int) -> bool:
-    place = bisect_left(inodes, inode)
-    return place < len(inodes) and inodes[place] == inode
-
-
 def _of_nothing(algorithm: str) -> str:
     return hashlib.new(algorithm, b"", usedforsecurity=False).hexdigest() if algorithm in DIGEST_SIZES else ""
-
-
-def _texts(package: PackageName) -> tuple[str, str, str]:
-    return package.name, package.version, package.manager
