@@ -1,5 +1,6 @@
 """A dpkg database byte by byte: every small file, states of packages, damage that must not look like absence."""
 
+import random
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -175,6 +176,34 @@ def test_a_list_without_its_package_is_read_all_the_same() -> None:
 def test_hostile_paths_are_dropped_or_made_normal() -> None:
     listed = b"/usr/../etc//x\nrelative\n/nul\0byte\n/" + b"a" * 20_000 + b"\n/./dot/.\n//\n/../../..\n"
     assert dpkg_files.file_list(listed) == [b"/etc/x", b"/relative", b"/dot"]
+
+
+def test_whatever_the_files_hold_nothing_but_claims_and_losses_come_of_them() -> None:
+    chance = random.Random(5)  # noqa: S311 - the same damage each time
+    conffiles = f"Multi-Arch: same\nConffiles:\n /etc/a.conf {SUM}\n /etc/old {OTHER_SUM} obsolete\n"
+    whole = {
+        "status": paragraph("a", more=conffiles) + paragraph("b"),
+        "a:amd64.list": "/.\n/etc\n/etc/a.conf\n/usr/bin/a\n",
+        "a:amd64.md5sums": f"{SUM}  usr/bin/a\n",
+        "b.list": "/bin/b\n",
+        "diversions": "/bin/b\n/bin/b.real\n:\n",
+        "overrides": "root #0 4755 /bin/b\n",
+        "rules": "path-exclude=/usr/[a-z]*\npath-include=/usr/bin/*\n",
+        "editor": "auto\n/usr/bin/editor\neditor.1\n/m/editor.1\n\n/bin/nano\n40\n/m/nano\n\n",
+    }
+    for _ in range(500):
+        files = {}
+        for name, text in whole.items():
+            data = bytearray(text.encode())
+            for _ in range(chance.randrange(4)):
+                data[chance.randrange(len(data))] = chance.choice(b"\n\0 :/.[*\xff0")
+            files[name] = data.decode("latin-1")
+        status = files.pop("status")
+        common = {name: files.pop(name).encode("latin-1") for name in ("diversions", "overrides", "rules")}
+        claims, _ = claims_of(status, files, **common)
+        links = dpkg.alternative_claims(b"editor", files["editor"].encode("latin-1")).claims
+        paths = [claim.path for found in [*claims.values(), links] for claim in found]
+        assert all(path.startswith(b"/") and b"\0" not in path for path in paths)
 
 
 DATABASE: dict[str, bytes | str] = {

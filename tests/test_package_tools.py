@@ -187,6 +187,7 @@ def test_what_dpkg_was_told_not_to_unpack_is_marked(tmp_path: Path) -> None:
         "/usr/share/x": "",
     }
     assert set(result.of("proved")) == {"/usr/share/doc/alpha/copyright"}
+    assert [row.get("is_documentation", False) for row in result.missing] == [True, True, False]
     (database,) = result.databases
     assert (database.missing, database.is_complete) == (1, True)
 

@@ -16,8 +16,8 @@ from volforensic.inventory.packages.claims import (
     Claim,
     Claims,
     Lost,
-    PackageName,
     normal_path,
+    package_name,
 )
 
 _ALGORITHMS = {b"Q1": "sha1", b"Q2": "sha256"}
@@ -43,7 +43,7 @@ def installed(data: bytes) -> Iterator[Claims | Lost]:
 
 
 def _package(paragraph: bytes) -> Claims | None:
-    name = version = ""
+    name = version = b""
     claims: list[Claim] = []
     folder = file = b""
     owner: tuple[int, int, int] = _DEFAULT_OWNER
@@ -64,10 +64,11 @@ def _package(paragraph: bytes) -> Claims | None:
         elif key == b"Z:":
             checksum = value
         elif key == b"P:":
-            name = value.decode("utf-8", "replace")
+            name = value
         elif key == b"V:":
-            version = value.decode("utf-8", "replace")
-    return Claims(PackageName(name, version, "apk"), claims) if name else None
+            version = value
+    package = package_name(name, version, "apk")
+    return Claims(package, claims) if package.name else None
 
 
 def _claim(path: bytes, owner: tuple[int, int, int], checksum: bytes) -> Iterator[Claim]:

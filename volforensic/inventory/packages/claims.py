@@ -31,6 +31,8 @@ DOCUMENTATION = 16
 
 FILE, DIRECTORY, SYMLINK, SPECIAL = "file", "directory", "symlink", "special"
 LONGEST_PATH = 4096 * 4
+LONGEST_NAME = 400
+"""Characters of a package's name, and of its version."""
 MOST_LINK_TARGETS = 1000
 
 
@@ -40,6 +42,12 @@ class PackageName(msgspec.Struct, frozen=True, array_like=True):
     name: str
     version: str
     manager: str
+
+
+def package_name(name: bytes, version: bytes, manager: str) -> PackageName:
+    """Return a package's name and version as text, cut to ``LONGEST_NAME`` characters each."""
+    texts = [value.strip().decode("utf-8", "replace")[:LONGEST_NAME] for value in (name, version)]
+    return PackageName(texts[0], texts[1], manager)
 
 
 class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):

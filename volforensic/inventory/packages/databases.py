@@ -13,7 +13,7 @@ _APK = (b"/lib/apk/db/installed", b"/usr/lib/apk/db/installed")
 _INFO_KINDS = (b".list", b".md5sums")
 _RPM_FILES = (b"rpmdb.sqlite", b"rpmdb.sqlite-wal", b"Packages", b"Packages.db")
 _CONFIGURATION_NAMES = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-")
-_MOST_FILES = 400_000
+_MOST_FILES = 100_000
 _RECORDS_PER_TASK = 2000
 _RECORD_NAMES = (b"RECORD", b"installed-files.txt")
 
@@ -46,13 +46,17 @@ class HostFiles(Protocol):
 
 
 class Database(NamedTuple):
-    """One database: who manages it, where the host has it, its files by name; of pip their paths on the host too."""
+    """One database: who manages it, where the host has it, its files by name; of pip their paths on the host too.
+
+    ``is_cut`` tells that it has more files than are read.
+    """
 
     manager: str
     path: bytes
     volume: int
     files: dict[str, FileEntry]
     paths: dict[str, bytes]
+    is_cut: bool = False
 
 
 def find_databases(inventory: Inventory, host: HostFiles) -> Iterator[Database]:
@@ -87,7 +91,8 @@ def _dpkg(host: HostFiles) -> Database | None:
     if configuration is not None:
         files["dpkg.cfg"] = configuration
     files.update(_of_folder(host, b"/etc/dpkg", "dpkg.cfg.d", _CONFIGURATION_NAMES.issuperset))
-    return Database("dpkg", _DPKG, folder.volume, files, {})
+    is_cut = len(files) >= _MOST_FILES
+    return Database("dpkg", _DPKG, folder.volume, files, {}, is_cut)
 
 
 def _of_folder(host: HostFiles, above: bytes, name: str, is_wanted: "Wanted") -> Iterator[tuple[str, FileEntry]]:
@@ -95,7 +100,7 @@ def _of_folder(host: HostFiles, above: bytes, name: str, is_wanted: "Wanted") ->
     if folder is None or folder.type != "directory":
         return
     for count, entry in enumerate(host.children(folder)):
-        if count > _MOST_FILES:
+        if count >= _MOST_FILES:
             return
         if entry.type == "file" and is_wanted(entry.name):
             yield f"{name}/{entry.name.decode('utf-8', 'surrogateescape')}", entry

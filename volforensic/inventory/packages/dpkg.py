@@ -11,6 +11,7 @@ from volforensic.inventory.packages.claims import (
     CONFIG,
     DIRECTORY,
     FILE,
+    LONGEST_NAME,
     OPTIONAL,
     SYMLINK,
     Claim,
@@ -77,7 +78,7 @@ def status_claims(
         reason = f"{len(unlisted)} packages have a list of files and are not in the status file: {shown}"
         yield Lost(reason, hides=is_cut)
     for stem in unlisted:
-        name = stem.partition(":")[0]
+        name = stem.partition(":")[0][:LONGEST_NAME]
         yield from _listed(Status(name, "", "", is_multi_arch=False, state="", configuration={}), stem, read, common)
 
 

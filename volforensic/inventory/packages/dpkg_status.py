@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from volforensic.inventory.packages.claims import hex_digest, normal_path
+from volforensic.inventory.packages.claims import hex_digest, normal_path, package_name
 
 _KEPT = (b"package", b"status", b"version", b"architecture", b"multi-arch", b"conffiles")
 NOT_THERE = ("not-installed", "config-files")
@@ -37,14 +37,14 @@ def packages(data: bytes) -> list[Status]:
     found = []
     for paragraph in data.split(b"\n\n"):
         fields = _fields(paragraph)
-        name = fields.get(b"package", b"").strip().decode("utf-8", "replace")
-        if not name:
+        named = package_name(fields.get(b"package", b""), fields.get(b"version", b""), "dpkg")
+        if not named.name:
             continue
         words = fields.get(b"status", b"install ok installed").split()
         found.append(
             Status(
-                name=name,
-                version=fields.get(b"version", b"").strip().decode("utf-8", "replace"),
+                name=named.name,
+                version=named.version,
                 architecture=fields.get(b"architecture", b"").strip().decode("utf-8", "replace"),
                 is_multi_arch=fields.get(b"multi-arch", b"").strip() == b"same",
                 state=words[-1].decode("ascii", "replace") if words else "",

@@ -23,8 +23,8 @@ from volforensic.inventory.packages.claims import (
     Claim,
     Claims,
     Lost,
-    PackageName,
     normal_path,
+    package_name,
 )
 
 _FOLDER = re.compile(rb"(.*/(?:site|dist)-packages)/([^/]+)\.(dist|egg)-info/[^/]+", re.DOTALL)
@@ -44,8 +44,8 @@ def record_claims(path: bytes, data: bytes) -> Iterator[Claims | Lost]:
     site, stem, kind = match.groups()
     library = _LIBRARY.fullmatch(site)
     prefix = library[1] if library is not None else site
-    name, _, version = stem.decode("utf-8", "replace").partition("-")
-    package = PackageName(name, version.partition("-py")[0], "pip")
+    name, _, version = stem.partition(b"-")
+    package = package_name(name, version.partition(b"-py")[0], "pip")
     try:
         if kind == b"dist":
             yield Claims(package, list(_recorded(site, prefix, data)))

@@ -29,6 +29,9 @@ _LARGEST_TOGETHER = 384 << 20
 _LARGEST_DATABASE = 384 << 20
 _LARGEST_ACCOUNTS = 8 << 20
 CLAIMS_PER_MESSAGE = 5000
+_LARGEST_MESSAGE = 8 << 20
+_CLAIM_COST = 200
+_LARGEST_ALTERNATIVE = 1 << 20
 
 
 class DatabaseArguments(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,8 +139,11 @@ def _dpkg(files: _Files) -> Iterator[DatabaseMessage]:
             found = dpkg.distroless_claims(files.read(f"status.d/{name}") or b"", sums, common, name)
             yield from _messages(found, f"status.d/{name}")
     for name in files.names("alternatives/"):
-        claims = dpkg.alternative_claims(name.encode("latin-1"), files.read(f"alternatives/{name}") or b"")
-        yield from _messages(iter([claims]))
+        data = files.read(f"alternatives/{name}") or b""
+        if len(data) > _LARGEST_ALTERNATIVE:
+            yield DatabaseLoss("too large for a file of alternatives: it was not read", f"alternatives/{name}")
+            continue
+        yield from _messages(iter([dpkg.alternative_claims(name.encode("latin-1"), data)]))
 
 
 def _status(files: _Files, data: bytes | None, stems: set[str], common: dpkg.Common) -> Iterator[DatabaseMessage]:
@@ -183,8 +189,23 @@ def _messages(found: Iterator[Claims | Lost], file: str = "", origin: str = "") 
         if isinstance(one, Lost):
             yield DatabaseLoss(one.reason, file, one.hides, one.offset, one.length)
             continue
-        for start in range(0, max(1, len(one.claims)), CLAIMS_PER_MESSAGE):
-            yield ClaimBatch(one.package, one.claims[start : start + CLAIMS_PER_MESSAGE], origin)
+        for claims in _batches(one.claims):
+            yield ClaimBatch(one.package, claims, origin)
+
+
+def _batches(claims: list[Claim]) -> Iterator[list[Claim]]:
+    """Yield the claims in messages of a bounded size; a package without any has one message too."""
+    batch: list[Claim] = []
+    size = 0
+    for claim in claims:
+        own = _CLAIM_COST + len(claim.path) + len(claim.excluded) + sum(map(len, claim.targets))
+        if batch and (len(batch) >= CLAIMS_PER_MESSAGE or size + own > _LARGEST_MESSAGE):
+            yield batch
+            batch, size = [], 0
+        batch.append(claim)
+        size += own
+    if batch or not claims:
+        yield batch
 
 
 def _accounts(files: _Files) -> Accounts:

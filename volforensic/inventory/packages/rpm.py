@@ -16,9 +16,9 @@ from volforensic.inventory.packages.claims import (
     Claim,
     Claims,
     Lost,
-    PackageName,
     hex_digest,
     normal_path,
+    package_name,
 )
 from volforensic.inventory.packages.rpm_header import Header, HeaderError
 
@@ -35,26 +35,27 @@ _VERIFY_DIGEST, _VERIFY_SIZE, _VERIFY_LINK, _VERIFY_USER, _VERIFY_GROUP, _VERIFY
     1, 2, 4, 8, 16, 64, 256,
 )  # fmt: skip
 _EVERYTHING = 0xFFFFFFFF
+_LONGEST_CAPABILITIES = 2000
 _KINDS = {0o100000: FILE, 0o040000: DIRECTORY, 0o120000: SYMLINK}
 
 
 def package_claims(blob: bytes, accounts: Accounts) -> Claims | Lost:
     """Return the claims of the package that a header describes, or what is lost where it is damaged."""
-    name = ""
+    package = package_name(b"", b"", "rpm")
     try:
         header = Header(blob)
-        name = header.text(_NAME)
-        if not name:
+        package = package_name(header.first(_NAME), _version(header), "rpm")
+        if not package.name:
             return Lost("a package of the rpm database has no name")
-        return Claims(PackageName(name, _version(header), "rpm"), list(_claims(header, accounts)))
+        return Claims(package, list(_claims(header, accounts)))
     except HeaderError as error:
-        return Lost(f"package {name or 'of no name'} of the rpm database: {error}")
+        return Lost(f"package {package.name or 'of no name'} of the rpm database: {error}")
 
 
-def _version(header: Header) -> str:
+def _version(header: Header) -> bytes:
     epoch = header.numbers(_EPOCH)
-    version = f"{header.text(_VERSION)}-{header.text(_RELEASE)}"
-    return f"{epoch[0]}:{version}" if epoch else version
+    version = header.first(_VERSION) + b"-" + header.first(_RELEASE)
+    return b"%d:%b" % (epoch[0], version) if epoch else version
 
 
 def _claims(header: Header, accounts: Accounts) -> Iterator[Claim]:
@@ -131,7 +132,9 @@ class _Columns:
         return (self._targets[number],) if self._targets and self._targets[number] else ()
 
     def _capability(self, number: int) -> str:
-        return self._capabilities[number].decode("ascii", "replace") if self._capabilities else ""
+        return (
+            self._capabilities[number][:_LONGEST_CAPABILITIES].decode("ascii", "replace") if self._capabilities else ""
+        )
 
 
 def _check_length(tag: int, length: int, count: int) -> None:

@@ -77,7 +77,7 @@ class Header:
             raise HeaderError(f"the strings of tag {tag} reach beyond the data")
         return parts[:count]
 
-    def text(self, tag: int) -> str:
-        """Return a tag's first string as text; empty where the header does not have it."""
+    def first(self, tag: int) -> bytes:
+        """Return a tag's first string; empty where the header does not have it."""
         strings = self.strings(tag)
-        return strings[0].decode("utf-8", "replace") if strings else ""
+        return strings[0] if strings else b""

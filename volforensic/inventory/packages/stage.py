@@ -10,8 +10,10 @@ from volforensic.inventory.packages.claims import (
     CONFIG,
     DIGEST_SIZES,
     DIRECTORY,
+    DOCUMENTATION,
     FILE,
     GHOST,
+    LONGEST_NAME,
     LONGEST_PATH,
     MOST_LINK_TARGETS,
     OPTIONAL,
@@ -36,7 +38,7 @@ from volforensic.sandbox.pool import Failure, Pool, Task
 
 MOST_CLAIMS = 10_000_000
 _MOST_PROBLEMS = 100
-_LONGEST_NAME = 1000
+_DOCUMENTATION_PLACES = tuple(b"/usr/share/" + name for name in (b"doc/", b"man/", b"info/", b"locale/", b"help/"))
 _LIMITS = Limits(memory=2 * GIBIBYTE, address_space=4 * GIBIBYTE, processor_seconds=600, item_seconds=120,
                  output=4 * GIBIBYTE)  # fmt: skip
 
@@ -98,7 +100,9 @@ class _HostReading:
         """Yield what came of one database, its problems first."""
         packages: set[PackageName] = set()
         claims = missing = told = 0
-        is_complete = True
+        is_complete = not database.is_cut
+        if database.is_cut:
+            yield _problem(database, DatabaseLoss(f"only the first {len(database.files)} files of it are read"))
         for message in self._given.pool.run(self._task(database)):
             if isinstance(message, ClaimBatch):
                 packages.add(message.package)
@@ -175,6 +179,8 @@ class _HostReading:
         }
         if claim.kind or claim.digest:
             row["type"] = claim.kind or FILE
+        if claim.flags & DOCUMENTATION or claim.path.startswith(_DOCUMENTATION_PLACES):
+            row["is_documentation"] = True
         if claim.excluded:
             row["excluded"] = claim.excluded
         if volume in self._given.doubtful:
@@ -197,7 +203,7 @@ class _DatabaseCheck:
         if self._claims > MOST_CLAIMS or len(message.claims) > CLAIMS_PER_MESSAGE:
             return f"more than {MOST_CLAIMS} claims, or {len(message.claims)} at once"
         package = message.package
-        if package.manager != self._database.manager or len(package.name) + len(package.version) > _LONGEST_NAME:
+        if package.manager != self._database.manager or max(len(package.name), len(package.version)) > LONGEST_NAME:
             return "a package's manager or name is none"
         if (message.origin not in self._database.files) if message.origin else self._database.manager in WEAK_MANAGERS:
             return "claims of a file that is none"
