@@ -100,8 +100,9 @@ def berkeley(blobs: Sequence[bytes], order: str = "<") -> bytes:
         room = PAGE - _PLACES
         parts = [blob[start : start + room] for start in range(0, len(blob), room)]
         for count, part in enumerate(parts, start=1):
+            before = number + count - 1 if count > 1 else 0
             following = number + count + 1 if count < len(parts) else 0
-            head = struct.pack(f"{order}8xIIIHHBB", number + count, 0, following, 1, len(part), 0, 7)
+            head = struct.pack(f"{order}8xIIIHHBB", number + count, before, following, 1, len(part), 0, 7)
             pages.append((head + part).ljust(PAGE, b"\0"))
     meta = struct.pack(f"{order}8xIIIIBBBxII", 0, 0x061561, 9, PAGE, 0, 8, 0, 0, len(pages) - 1)
     pages[0] = meta.ljust(PAGE, b"\0")

@@ -220,6 +220,11 @@ def test_what_differs_without_the_content(claim: Claim, found: dict[str, Any], d
     assert compare(claim, entry(b"/a", **found), "ext4", lambda _: None).differs in (differs, ())
 
 
+def test_a_name_whose_inode_cannot_be_read_is_not_called_altered() -> None:
+    claim = Claim(b"/a", FILE, mode=0o700, uid=0, targets=(b"x",))
+    assert compare(claim, entry(b"/a", type="unknown", has_inode=False), "ext4", lambda _: None).differs == ()
+
+
 def test_a_filesystem_without_owners_and_modes_is_not_blamed_for_them() -> None:
     claim = Claim(b"/boot/efi/a", FILE, mode=0o700, uid=0, gid=0, capabilities="")
     found = entry(b"/a", mode=0o777, uid=7, gid=7)

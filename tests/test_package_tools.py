@@ -254,6 +254,11 @@ def rpm_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "usr/lib/tool/missing-ok").unlink()
     (root / "var/log").mkdir()
     (root / "var/log/tool.log").write_text("a log")
+    (root / "var/lib/alternatives").mkdir()
+    (root / "var/lib/alternatives/tool").write_text("auto\n/usr/bin/choice\n\n/usr/bin/kept\n10\n")
+    (root / "etc/alternatives").mkdir()
+    (root / "etc/alternatives/tool").symlink_to("/usr/bin/added")
+    (bin_folder / "choice").symlink_to("/etc/alternatives/tool")
     return root
 
 
@@ -273,6 +278,7 @@ def test_every_file_that_rpm_installed_is_judged_rightly(rpm_root: Path, tmp_pat
         "/usr/bin/kept": ["mode", "setuid"],
         "/usr/bin/owned": ["owner"],
         "/usr/bin/turned": ["link target"],
+        "/etc/alternatives/tool": ["link target"],
         "/usr/bin/replaced": ["type"],
         "/etc/tool/changed.conf": ["digest"],
     }
@@ -281,7 +287,7 @@ def test_every_file_that_rpm_installed_is_judged_rightly(rpm_root: Path, tmp_pat
         "differs": ["digest"],
     }  # fmt: skip
     assert set(result.of("config changed")) == {"/etc/tool/changed.conf"}
-    assert set(result.of("proved")) == {"/usr/bin/link", "/etc/tool/kept.conf"}
+    assert set(result.of("proved")) == {"/usr/bin/link", "/usr/bin/choice", "/etc/tool/kept.conf"}
     assert set(result.of("unowned")) == {"/usr/bin/added", "/etc/passwd"}
     assert set(result.of("unverified")) == {"/var/log/tool.log"}
     assert result.gone() == {"/usr/bin/removed": "tool", "/etc/tool/moved.conf": "tool"}

@@ -236,6 +236,13 @@ def test_chains_that_meet_are_not_read_without_end() -> None:
     assert any(isinstance(one, Lost) and "longer than the file" in one.reason for one in found)
 
 
+def test_a_page_of_keys_that_was_wiped_is_noticed_by_what_it_named() -> None:
+    whole = bytearray(berkeley(BLOBS))
+    keys = [start for start in range(2 * PAGE, len(whole), PAGE) if whole[start + 25] == 13]
+    whole[keys[1] : keys[1] + PAGE] = bytes(PAGE)
+    assert names(rpm_berkeley.headers(bytes(whole))) == ["a", "c", "d", "-"]
+
+
 def test_a_chain_that_is_a_ring_ends() -> None:
     whole = bytearray(berkeley([large(b"b")]))
     for start in range(3 * PAGE, len(whole), PAGE):

@@ -108,6 +108,7 @@ def _of_folder(host: HostFiles, above: bytes, name: str, is_wanted: "Wanted") ->
 
 def _rpm(host: HostFiles) -> Iterator[Database]:
     seen = set()
+    has_alternatives = False
     for path in _RPM:
         files = {}
         for name in _RPM_FILES:
@@ -116,6 +117,9 @@ def _rpm(host: HostFiles) -> Iterator[Database]:
                 seen.add((entry.volume, entry.path))
                 files[name.decode()] = entry
         if files.keys() - {"rpmdb.sqlite-wal"}:
+            if not has_alternatives:
+                has_alternatives = True
+                files.update(_of_folder(host, b"/var/lib", "alternatives", lambda _: True))
             yield Database("rpm", path, next(iter(files.values())).volume, files, {})
 
 

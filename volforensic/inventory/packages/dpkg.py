@@ -21,8 +21,6 @@ from volforensic.inventory.packages.claims import (
 )
 from volforensic.inventory.packages.dpkg_status import ConfigurationFile, Status
 
-ALTERNATIVES = PackageName("update-alternatives", "", "dpkg")
-"""Who claims the links of update-alternatives: no package does."""
 _MOST_UNLISTED = 20
 
 
@@ -139,7 +137,8 @@ def distroless_claims(
         yield Claims(named, [common.placed(claim, package.name) for claim in made])
 
 
-def alternative_claims(name: bytes, data: bytes) -> Claims:
-    """Return the claims of one file of the alternatives folder on the links that it manages."""
+def alternative_claims(name: bytes, data: bytes, manager: str = "dpkg") -> Claims:
+    """Return the claims of one file of the alternatives folder on the links that it manages: no package does."""
     found = files.alternatives(name, data)
-    return Claims(ALTERNATIVES, [Claim(link, SYMLINK, flags=OPTIONAL, targets=targets) for link, targets in found])
+    package = PackageName("update-alternatives", "", manager)
+    return Claims(package, [Claim(link, SYMLINK, flags=OPTIONAL, targets=targets) for link, targets in found])

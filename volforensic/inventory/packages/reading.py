@@ -138,12 +138,16 @@ def _dpkg(files: _Files) -> Iterator[DatabaseMessage]:
             sums = files.read(f"status.d/{name}.md5sums")
             found = dpkg.distroless_claims(files.read(f"status.d/{name}") or b"", sums, common, name)
             yield from _messages(found, f"status.d/{name}")
+    yield from _alternatives(files, "dpkg")
+
+
+def _alternatives(files: _Files, manager: str) -> Iterator[DatabaseMessage]:
     for name in files.names("alternatives/"):
         data = files.read(f"alternatives/{name}") or b""
         if len(data) > _LARGEST_ALTERNATIVE:
             yield DatabaseLoss("too large for a file of alternatives: it was not read", f"alternatives/{name}")
             continue
-        yield from _messages(iter([dpkg.alternative_claims(name.encode("latin-1"), data)]))
+        yield from _messages(iter([dpkg.alternative_claims(name.encode("latin-1"), data, manager)]))
 
 
 def _status(files: _Files, data: bytes | None, stems: set[str], common: dpkg.Common) -> Iterator[DatabaseMessage]:
@@ -171,6 +175,7 @@ def _rpm(files: _Files) -> Iterator[DatabaseMessage]:
         del data
         made = (header if isinstance(header, Lost) else rpm.package_claims(header, accounts) for header in headers)
         yield from _messages(made, name)
+    yield from _alternatives(files, "rpm")
 
 
 def _apk(files: _Files) -> Iterator[DatabaseMessage]:

@@ -49,6 +49,7 @@ class _Pages:
         self._entries = struct.Struct(f"{order}HH")  # entries, offset of the lowest byte of data
         self._off_page = struct.Struct(f"{order}II")
         self._order = order
+        self._named: set[int] = set()
 
     def headers(self) -> Iterator[bytes | Lost]:
         unread = 0
@@ -61,6 +62,9 @@ class _Pages:
                 yield self._lost("a page says that it is another one", number)
             else:
                 yield from self._page(number)
+        orphans = sum(self._is_orphan(number) for number in range(1, self._count))
+        if orphans:
+            yield Lost(f"{orphans} packages of Packages are in no page of keys any more")
         if unread:
             yield Lost(f"{unread} pages of Packages are of no known type")
 
@@ -88,7 +92,14 @@ class _Pages:
         if kind != _OFF_PAGE or end - begin < 12:
             return self._lost(f"a value of the unknown type {kind}", number)
         first, length = self._off_page.unpack_from(self._data, start + begin + 4)
+        self._named.add(first)
         return self._chain(first, length, number)
+
+    def _is_orphan(self, number: int) -> bool:
+        """Return whether a page is the first of a chain and no value named it: its package's key is lost."""
+        start = number * self._size
+        is_first = self._data[start + 25] == _OVERFLOW and not self._links.unpack_from(self._data, start + 8)[1]
+        return is_first and number not in self._named
 
     def _chain(self, page: int, length: int, owner: int) -> bytes | Lost:
         """Return the bytes of a chain of overflow pages: no more than announced, so a ring ends as well."""
