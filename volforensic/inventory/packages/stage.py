@@ -71,6 +71,11 @@ class PackageDatabase(msgspec.Struct, frozen=True, kw_only=True):
     is_complete: bool
 
 
+def described(databases: Sequence[PackageDatabase], verdicts: Mapping[str, int]) -> Row:
+    """Return the key ``packages`` of evidence.json: the databases, and how many entries got which verdict."""
+    return {"databases": [msgspec.to_builtins(database) for database in databases], "verdicts": dict(verdicts)}
+
+
 def read_packages(given: Sources, proof: PackageProof) -> Iterator[PackageDatabase | Problem]:
     """Read all databases of all hosts into ``proof`` and yield each database, and a problem for what was lost.
 
