@@ -10,6 +10,7 @@ import pytest
 from collection_runs import write_tree
 from inventory_samples import entry
 from package_runs import image_of, proved, run
+from rpm_databases import ndb, package
 
 from volforensic.collection.namespace import Namespace, Tree
 from volforensic.inventory.packages import apk, python_records
@@ -17,6 +18,8 @@ from volforensic.inventory.packages.claims import CONFIG, FILE, OPTIONAL, Claim,
 from volforensic.inventory.packages.databases import find_databases
 from volforensic.inventory.packages.matching import Folders, compare
 from volforensic.inventory.store import Inventory
+
+EMPTY = hashlib.sha256().hexdigest()
 
 
 def digest(data: bytes, algorithm: str = "sha256") -> bytes:
@@ -279,6 +282,20 @@ def test_a_claim_finds_its_file_through_the_links_and_mounts_of_the_evidence(
 
 def test_a_host_without_a_database_has_none(two_volumes: tuple[Inventory, Namespace]) -> None:
     assert list(find_databases(*two_volumes)) == []
+
+
+def test_accounts_that_are_not_read_whole_cost_no_claim(tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {
+        "/usr/bin/tool": b"",
+        "/var/lib/rpm/Packages.db": ndb([package(b"tool", {b"/usr/bin/tool": EMPTY.encode()})]),
+        "/etc/passwd": b"x:x:1:1::/:/bin/sh\n" * 500_000,
+        "/home/": b"",
+    }
+    result = proved(image_of(write_tree(tmp_path / "root", files)), tmp_path)
+    reasons = [problem.reason for problem in result.problems]
+    assert reasons == ["/etc/passwd: only the first 8388608 bytes are read"]
+    assert result.rows["/usr/bin/tool"]["by"] == "sha256"
+    assert result.rows["/etc/passwd"] == {"verdict": "unowned"}
 
 
 def test_a_users_own_record_vouches_for_nobody_elses_files(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ CLAIMS_PER_MESSAGE = 5000
 _LARGEST_MESSAGE = 8 << 20
 _CLAIM_COST = 200
 _LARGEST_ALTERNATIVE = 1 << 20
+_MOST_LOSSES = 20
 
 
 class DatabaseArguments(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +76,7 @@ class _Files:
         self._place = place
         self._filesystem = filesystem_opener(place.source, given.volumes)
         self._entries = {**given.files, **given.accounts}
+        self._claiming = given.files.keys()
         self._loaded: dict[str, bytes] = {}
         self.losses: list[DatabaseLoss] = []
 
@@ -95,11 +97,16 @@ class _Files:
         """Return a file's bytes; None where there is none."""
         if name in self._loaded or name not in self._entries:
             return self._loaded.get(name)
-        entry = self._entries[name]
         losses: list[Loss] = []
-        data = _whole(self._place, entry, self._filesystem, limit, losses)
-        self.losses += [DatabaseLoss(loss.reason, name, True, loss.offset, loss.length) for loss in losses[:20]]  # noqa: FBT003 - the field's place in the message
+        data = _whole(self._place, self._entries[name], self._filesystem, limit, losses)
+        self.losses += [self._loss(name, loss) for loss in losses[:_MOST_LOSSES]]
         return data
+
+    def _loss(self, name: str, loss: Loss) -> DatabaseLoss:
+        """Return a loss as a message; names of accounts that were not read cost no claim."""
+        if name in self._claiming:
+            return DatabaseLoss(loss.reason, file=name, offset=loss.offset, length=loss.length)
+        return DatabaseLoss(f"/etc/{name}: {loss.reason}", hides=False, offset=loss.offset, length=loss.length)
 
 
 def read_database(place: Workplace, arguments: object) -> Iterator[DatabaseMessage]:
@@ -224,8 +231,13 @@ def _place_of(entry: FileEntry) -> tuple[int, int]:
 def _whole(place: Workplace, entry: FileEntry, filesystem: OpenFilesystem, limit: int, losses: list[Loss]) -> bytes:
     """Return a file's bytes up to a limit, holes as NUL bytes; what is beyond is a loss."""
     buffer = bytearray()
+    read = 0
     for block in stored_chunks(place.source, entry, filesystem, losses):
         place.begin_item(0)
+        read += len(block.data)
+        if read > 2 * limit:  # extents that lie over each other
+            losses.append(Loss(len(buffer), max(0, entry.size - len(buffer)), "its extents hold more than it is long"))
+            break
         if block.position > len(buffer):
             buffer.extend(bytes(min(block.position, limit) - len(buffer)))
         buffer.extend(block.data[len(buffer) - block.position :][: limit - len(buffer)])
