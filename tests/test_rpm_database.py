@@ -160,8 +160,13 @@ def test_a_log_whose_last_transaction_is_not_committed_or_damaged_is_applied_up_
     assert names(rpm_sqlite.headers(data, damaged)) == ["-", "a", "b"]
     assert names(rpm_sqlite.headers(data, b"x" + wal[1:])) == ["-", "a", "b"]
     assert names(rpm_sqlite.headers(data, wal[:30] + b"xx" + wal[32:])) == ["-", "a", "b"]
-    stale = wal + wal[32 : 32 + 24 + 4096].replace(wal[16:24], b"another!")
-    assert names(rpm_sqlite.headers(data, stale)) == ["a", "b", "c", "d"]
+    restarts, salt = struct.unpack_from(">II", wal, 12)
+    frame = wal[32 : 32 + 24 + 4096]
+    for before, expected in ((restarts, []), (restarts + 1, ["-"])):  # an old frame, and one that no log left behind
+        old = frame.replace(wal[16:24], struct.pack(">II", salt - before, 12345))
+        assert names(rpm_sqlite.headers(data, wal + old)) == [*expected, "a", "b", "c", "d"]
+    wrong = wal[:40] + b"another!" + wal[48:]
+    assert names(rpm_sqlite.headers(data, wrong)) == ["-", "a", "b"]
 
 
 def test_a_damaged_page_of_sqlite_costs_what_is_on_it(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def apply_wal(database: bytearray, wal: bytes) -> Iterator[Lost]:
     """Write the committed frames of a write-ahead log into the database's bytes; yield what is lost of them."""
     if len(wal) < 32:
         return
-    magic, _, size, _, salt1, salt2, sum1, sum2 = struct.unpack_from(">8I", wal)
+    magic, _, size, restarts, salt1, salt2, sum1, sum2 = struct.unpack_from(">8I", wal)
     if magic & ~1 != _WAL_MAGIC or size not in {1 << power for power in range(9, 17)}:
         yield Lost("rpmdb.sqlite-wal is no write-ahead log: what it holds was not read", hides=True)
         return
@@ -94,7 +94,10 @@ def apply_wal(database: bytearray, wal: bytes) -> Iterator[Lost]:
     for start in range(32, len(wal) - size - _FRAME_HEADER + 1, size + _FRAME_HEADER):
         page, pages, *rest = struct.unpack_from(">6I", wal, start)
         if rest[:2] != [salt1, salt2]:
-            break  # what a log before this one left behind
+            # Each restart of a log counts its first salt up by one: an old frame may stand behind the new ones.
+            if not 0 < (salt1 - rest[0]) % (1 << 32) <= restarts or rest[1] == salt2:
+                yield Lost("a frame of rpmdb.sqlite-wal is damaged: it and what follows were not read", offset=start)
+            break
         body = start + _FRAME_HEADER
         sums = _checksum(wal[start : start + 8] + wal[body : body + size], words, sums)
         if sums != (rest[2], rest[3]) or not 0 < page <= LARGEST // size:
