@@ -1,5 +1,6 @@
 """rpm's databases made byte by byte: headers, and the three files that hold them."""
 
+import hashlib
 import sqlite3
 import struct
 import zlib
@@ -51,6 +52,19 @@ def package(name: bytes, files: Mapping[bytes, bytes], *, algorithm: int = 8, **
             5011: (LONG, [algorithm]),
         }
     )
+
+
+def sealed(blob: bytes, tag: int, algorithm: str) -> bytes:
+    """Return a header as rpmbuild and rpm leave it: an immutable region, and behind it a digest of the region."""
+    count, size = struct.unpack_from(">II", blob)
+    index, data = blob[8 : 8 + 16 * count], blob[8 + 16 * count :]
+    index = struct.pack(">IIII", 63, 7, size, 16) + index
+    data += struct.pack(">IIiI", 63, 7, -len(index), 16)
+    region = struct.pack(">II", count + 1, len(data)) + index + data
+    digest = hashlib.new(algorithm, bytes.fromhex("8eade80100000000") + region).hexdigest().encode()
+    index += struct.pack(">IIII", tag, STRING, len(data), 1)
+    data += digest + b"\0"
+    return struct.pack(">II", count + 2, len(data)) + index + data
 
 
 def sqlite_database(path: Path, blobs: Sequence[bytes], *, later: Sequence[bytes] = ()) -> None:

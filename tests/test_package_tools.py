@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -291,3 +292,23 @@ def test_every_file_that_rpm_installed_is_judged_rightly(rpm_root: Path, tmp_pat
     assert set(result.of("unowned")) == {"/usr/bin/added", "/etc/passwd"}
     assert set(result.of("unverified")) == {"/var/log/tool.log"}
     assert result.gone() == {"/usr/bin/removed": "tool", "/etc/tool/moved.conf": "tool"}
+
+
+@needs("rpm", "rpmbuild", "mke2fs")
+def test_an_entry_that_was_edited_to_fit_an_altered_file_proves_nothing(rpm_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(rpm_root, root, symlinks=True)
+    shipped, found = (hashlib.sha256(data).hexdigest().encode() for data in (b"altered\n", b"ALTERED\n"))
+    connection = sqlite3.connect(root / "var/lib/rpm/rpmdb.sqlite")
+    ((blob,),) = connection.execute("SELECT blob FROM Packages").fetchall()
+    assert shipped in blob
+    connection.execute("UPDATE Packages SET blob = ?", (blob.replace(shipped, found),))
+    connection.commit()
+    connection.close()
+    result = proved(image_of(root), tmp_path)
+    (problem,) = result.problems
+    assert problem.reason == "package tool: its entry in the rpm database was edited or is damaged"
+    assert result.rows["/usr/bin/altered"] == {
+        "verdict": "unverified", "name": "tool", "version": "2:1.0-1", "manager": "rpm",
+    }  # fmt: skip
+    assert set(result.of("proved")) == {"/usr/bin/choice"}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from rpm_databases import ARRAY, LONG, PAGE, SHORT, STRING, berkeley, header, ndb, package, sqlite_database
+from rpm_databases import ARRAY, LONG, PAGE, SHORT, STRING, berkeley, header, ndb, package, sealed, sqlite_database
 
 from volforensic.inventory.packages import rpm, rpm_berkeley, rpm_ndb, rpm_sqlite
 from volforensic.inventory.packages.accounts import Accounts
@@ -25,6 +25,7 @@ from volforensic.inventory.packages.claims import (
 )
 
 DIGEST = b"ab" * 32
+NOBODY = Accounts()
 Read = Callable[[bytes], Iterator[bytes | Lost]]
 
 
@@ -36,9 +37,14 @@ def large(name: bytes, count: int = 400) -> bytes:
 BLOBS = [package(b"a", {b"/usr/bin/a": DIGEST}), large(b"b"), large(b"c"), package(b"d", {b"/d": DIGEST})]
 
 
+def read(blob: bytes, accounts: Accounts = NOBODY) -> Claims | Lost:
+    """Return what comes last of a header."""
+    return list(rpm.package_claims(blob, accounts))[-1]
+
+
 def names(found: Iterator[bytes | Lost]) -> list[str]:
     """Return the packages' names, and for what was lost a dash."""
-    made = (one if isinstance(one, Lost) else rpm.package_claims(one, Accounts()) for one in found)
+    made = (one if isinstance(one, Lost) else read(one) for one in found)
     return ["-" if isinstance(one, Lost) else one.package.name for one in made]
 
 
@@ -64,7 +70,7 @@ def test_a_header_becomes_claims() -> None:
             5010: (ARRAY, [b"cap_net_raw=ep", b"", b"", b"", b"", b""]),
         }
     )
-    found = rpm.package_claims(blob, users)
+    found = read(blob, users)
     assert isinstance(found, Claims)
     assert tuple(found.package.__struct_fields__) == ("name", "version", "manager")
     assert (found.package.name, found.package.version) == ("tool", "3:1-2")
@@ -78,10 +84,24 @@ def test_a_header_becomes_claims() -> None:
     assert (doc.flags, doc.digest, doc.algorithm) == (DOCUMENTATION | OPTIONAL, b"", "")
 
 
+@pytest.mark.parametrize(("tag", "algorithm"), [(269, "sha1"), (273, "sha256")])
+def test_a_header_that_was_edited_proves_nothing_and_is_said(tag: int, algorithm: str) -> None:
+    blob = sealed(package(b"tool", {b"/usr/bin/tool": DIGEST}), tag, algorithm)
+    (whole,) = rpm.package_claims(blob, NOBODY)
+    assert isinstance(whole, Claims)
+    assert whole.claims[0].digest.hex() == DIGEST.decode()
+    said, edited = rpm.package_claims(blob.replace(DIGEST, b"cd" * 32), NOBODY)
+    assert isinstance(said, Lost)
+    assert not said.hides
+    assert "edited" in said.reason
+    assert isinstance(edited, Claims)
+    assert [(claim.path, claim.digest, claim.mode) for claim in edited.claims] == [(b"/usr/bin/tool", b"", -1)]
+
+
 def test_files_that_were_not_unpacked_are_not_claimed() -> None:
     states = {"normal": 0, "replaced": 1, "not installed": 2, "on a network": 3, "wrong colour": 4}
     files = {f"/{name}".encode(): DIGEST for name in states}
-    found = rpm.package_claims(package(b"a", files, states=list(states.values())), Accounts())
+    found = read(package(b"a", files, states=list(states.values())))
     assert isinstance(found, Claims)
     assert [claim.path for claim in found.claims] == [b"/normal"]
 
@@ -90,13 +110,13 @@ def test_files_that_were_not_unpacked_are_not_claimed() -> None:
     ("number", "size", "name"), [(1, 16, "md5"), (2, 20, "sha1"), (8, 32, "sha256"), (10, 64, "sha512")]
 )
 def test_each_digest_has_its_name(number: int, size: int, name: str) -> None:
-    found = rpm.package_claims(package(b"a", {b"/a": b"0f" * size}, algorithm=number), Accounts())
+    found = read(package(b"a", {b"/a": b"0f" * size}, algorithm=number))
     assert isinstance(found, Claims)
     assert (found.claims[0].algorithm, found.claims[0].digest) == (name, b"\x0f" * size)
 
 
 def test_a_digest_of_a_kind_that_is_not_computed_is_none() -> None:
-    found = rpm.package_claims(package(b"a", {b"/a": b"0f" * 48}, algorithm=9), Accounts())
+    found = read(package(b"a", {b"/a": b"0f" * 48}, algorithm=9))
     assert isinstance(found, Claims)
     assert (found.claims[0].algorithm, found.claims[0].digest) == ("", b"")
 
@@ -119,7 +139,7 @@ def test_a_digest_of_a_kind_that_is_not_computed_is_none() -> None:
     ],
 )
 def test_a_damaged_header_is_lost_and_said(blob: bytes) -> None:
-    assert isinstance(rpm.package_claims(blob, Accounts()), Lost)
+    assert isinstance(read(blob), Lost)
 
 
 def test_whatever_a_header_holds_nothing_but_a_loss_or_claims_comes_of_it() -> None:
@@ -129,7 +149,7 @@ def test_whatever_a_header_holds_nothing_but_a_loss_or_claims_comes_of_it() -> N
         blob = bytearray(whole)
         for _ in range(chance.randrange(1, 6)):
             blob[chance.randrange(len(blob))] = chance.randrange(256)
-        assert isinstance(rpm.package_claims(bytes(blob), Accounts()), Claims | Lost)
+        assert isinstance(read(bytes(blob)), Claims | Lost)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -180,9 +180,16 @@ def _rpm(files: _Files) -> Iterator[DatabaseMessage]:
         else:
             headers = (rpm_ndb if name == "Packages.db" else rpm_berkeley).headers(data)
         del data
-        made = (header if isinstance(header, Lost) else rpm.package_claims(header, accounts) for header in headers)
-        yield from _messages(made, name)
+        yield from _messages(_packages(headers, accounts), name)
     yield from _alternatives(files, "rpm")
+
+
+def _packages(headers: Iterator[bytes | Lost], accounts: Accounts) -> Iterator[Claims | Lost]:
+    for header in headers:
+        if isinstance(header, Lost):
+            yield header
+        else:
+            yield from rpm.package_claims(header, accounts)
 
 
 def _apk(files: _Files) -> Iterator[DatabaseMessage]:

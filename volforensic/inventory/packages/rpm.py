@@ -39,17 +39,25 @@ _LONGEST_CAPABILITIES = 2000
 _KINDS = {0o100000: FILE, 0o040000: DIRECTORY, 0o120000: SYMLINK}
 
 
-def package_claims(blob: bytes, accounts: Accounts) -> Claims | Lost:
-    """Return the claims of the package that a header describes, or what is lost where it is damaged."""
+def package_claims(blob: bytes, accounts: Accounts) -> Iterator[Claims | Lost]:
+    """Yield the claims of the package that a header describes, and what is lost where it is damaged.
+
+    A header that was changed after its package was made proves nothing: its paths are claimed without more.
+    """
     package = package_name(b"", b"", "rpm")
     try:
         header = Header(blob)
         package = package_name(header.first(_NAME), _version(header), "rpm")
         if not package.name:
-            return Lost("a package of the rpm database has no name")
-        return Claims(package, list(_claims(header, accounts)))
+            yield Lost("a package of the rpm database has no name")
+            return
+        claims = list(_claims(header, accounts))
+        if header.contradicts_itself():
+            yield Lost(f"package {package.name}: its entry in the rpm database was edited or is damaged", hides=False)
+            claims = [Claim(claim.path, flags=claim.flags) for claim in claims]
+        yield Claims(package, claims)
     except HeaderError as error:
-        return Lost(f"package {package.name or 'of no name'} of the rpm database: {error}")
+        yield Lost(f"package {package.name or 'of no name'} of the rpm database: {error}")
 
 
 def _version(header: Header) -> bytes:

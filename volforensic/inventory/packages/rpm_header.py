@@ -5,8 +5,12 @@ of 16 bytes (tag, type, offset into the data, count) and the data
 (https://rpm-software-management.github.io/rpm/manual/format_header.html, rpm's include/rpm/rpmtag.h).
 """
 
+import hashlib
 import struct
 
+_MAGIC = bytes.fromhex("8eade80100000000")
+_IMMUTABLE_REGION, _BINARY = 63, 7
+_OWN_DIGESTS = {273: "sha256", 269: "sha1"}
 _MOST_ENTRIES = 65_535
 _MOST_DATA = 256 << 20
 MOST_FILES = 2_000_000
@@ -33,15 +37,42 @@ class Header:
         count, size = struct.unpack_from(">II", blob)
         if count > _MOST_ENTRIES or size > _MOST_DATA or 8 + 16 * count + size > len(blob):
             raise HeaderError(f"a header of {len(blob)} bytes announces {count} tags and {size} bytes of data")
+        self._index = blob[8 : 8 + 16 * count]
         self._data = blob[8 + 16 * count : 8 + 16 * count + size]
         self._tags: dict[int, tuple[int, int, int]] = {}
-        for tag, kind, offset, number in struct.iter_unpack(">IIII", blob[8 : 8 + 16 * count]):
+        for tag, kind, offset, number in struct.iter_unpack(">IIII", self._index):
             if offset <= size:
                 self._tags.setdefault(tag, (kind, offset, number))
 
     def __contains__(self, tag: int) -> bool:
         """Return whether the header has the tag."""
         return tag in self._tags
+
+    def contradicts_itself(self) -> bool:
+        """Return whether the digest that the package's maker took of the header is not that of the header.
+
+        rpm refuses such a header too. What was added when the package was installed is not covered: the digest is over
+        the region that the first tag describes (rpm's lib/header.c, hdrblobDigestUpdate).
+        """
+        tag, algorithm = next(((tag, name) for tag, name in _OWN_DIGESTS.items() if tag in self._tags), (0, ""))
+        region = self._region()
+        if not tag or not region:
+            return False
+        digest = hashlib.new(algorithm, region, usedforsecurity=False).hexdigest()
+        return digest != self.first(tag).decode("ascii", "replace").lower()
+
+    def _region(self) -> bytes:
+        """Return the bytes that the header's digest is over; empty where it has no such region."""
+        if len(self._index) < 16:
+            return b""
+        tag, kind, offset, count = struct.unpack_from(">IIII", self._index)
+        if (tag, kind, count) != (_IMMUTABLE_REGION, _BINARY, 16) or offset + 16 > len(self._data):
+            return b""
+        length = -struct.unpack_from(">i", self._data, offset + 8)[0]
+        if length <= 0 or length % 16 or length > len(self._index):
+            return b""
+        sizes = struct.pack(">II", length // 16, offset + 16)
+        return _MAGIC + sizes + self._index[:length] + self._data[: offset + 16]
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """Return a tag's numbers; empty where the header does not have it.
