@@ -11,7 +11,6 @@ from volforensic.inventory.packages.claims import (
     DIGEST_SIZES,
     DIRECTORY,
     DOCUMENTATION,
-    FILE,
     GHOST,
     LONGEST_NAME,
     LONGEST_PATH,
@@ -37,6 +36,7 @@ from volforensic.sandbox.confinement import GIBIBYTE, Limits
 from volforensic.sandbox.pool import Failure, Pool, Task
 
 MOST_CLAIMS = 10_000_000
+_LONGEST_REASON = 600
 _MOST_PROBLEMS = 100
 _DOCUMENTATION_PLACES = tuple(b"/usr/share/" + name for name in (b"doc/", b"man/", b"info/", b"locale/", b"help/"))
 _LIMITS = Limits(memory=2 * GIBIBYTE, address_space=4 * GIBIBYTE, processor_seconds=600, item_seconds=120,
@@ -95,6 +95,7 @@ class _HostReading:
 
     def __init__(self, given: Sources, host: HostFiles, proof: PackageProof) -> None:
         self._given = given
+        self._host = host
         self._proof = proof
         self._accounts = account_files(host)
         self._folders = Folders(given.inventory, host)
@@ -107,7 +108,7 @@ class _HostReading:
         claims = missing = told = 0
         is_complete = not database.is_cut
         if database.is_cut:
-            yield _problem(database, DatabaseLoss(f"only the first {len(database.files)} files of it are read"))
+            yield self._problem(database, DatabaseLoss(f"only the first {len(database.files)} files of it are read"))
         for message in self._given.pool.run(self._task(database)):
             if isinstance(message, ClaimBatch):
                 packages.add(message.package)
@@ -118,10 +119,10 @@ class _HostReading:
             is_complete = is_complete and not lost.hides
             told += 1
             if told <= _MOST_PROBLEMS:
-                yield _problem(database, lost)
+                yield self._problem(database, lost)
         if told > _MOST_PROBLEMS:
             reason = f"{told - _MOST_PROBLEMS} more places of the {database.manager} database were lost"
-            yield _problem(database, DatabaseLoss(reason, hides=not is_complete))
+            yield self._problem(database, DatabaseLoss(reason, hides=not is_complete))
         if database.manager not in WEAK_MANAGERS:
             self.is_known = self.is_known or claims > 0
             self.is_complete = self.is_complete and is_complete
@@ -182,8 +183,11 @@ class _HostReading:
             "manager": package.manager,
             "is_config": bool(claim.flags & CONFIG),
         }
-        if claim.kind or claim.digest:
-            row["type"] = claim.kind or FILE
+        volume_path = claim.path if folder is None else folder.path + b"/" + claim.path.rpartition(b"/")[2]
+        if volume_path != claim.path:
+            row.update(text_fields("volume_path", volume_path))
+        if claim.kind:
+            row["type"] = claim.kind
         if claim.flags & DOCUMENTATION or claim.path.startswith(_DOCUMENTATION_PLACES):
             row["is_documentation"] = True
         if claim.excluded:
@@ -192,6 +196,22 @@ class _HostReading:
             row["uncertain"] = "the filesystem was not read whole"
         self._proof.add_missing(row)
         return int(not claim.excluded)
+
+    def _problem(self, database: Database, lost: DatabaseLoss) -> Problem:
+        entry = database.files.get(lost.file)
+        source = database.path or b"/"
+        if entry is not None:
+            source = self._host.host_path(entry) or entry.path
+        effect = "; no file of this host is called unowned because of it" if lost.hides else ""
+        return Problem(
+            stage="packages",
+            reason=lost.reason[:_LONGEST_REASON] + effect,
+            volume=database.volume if entry is None else entry.volume,
+            inode=None if entry is None else entry.inode,
+            offset=lost.offset,
+            length=lost.length,
+            **text_fields("source", source),
+        )
 
 
 class _DatabaseCheck:
@@ -233,21 +253,3 @@ def _as_loss(message: DatabaseLoss | Failure, database: Database) -> DatabaseLos
     if database.manager in WEAK_MANAGERS:  # its claims do not decide what is unowned
         return msgspec.structs.replace(message, hides=False)
     return message
-
-
-def _problem(database: Database, lost: DatabaseLoss) -> Problem:
-    entry = database.files.get(lost.file)
-    if entry is None:
-        source, inode = database.path or b"/", None
-    else:
-        source, inode = database.paths.get(lost.file) or entry.path, entry.inode
-    effect = "; no file of this host is called unowned because of it" if lost.hides else ""
-    return Problem(
-        stage="packages",
-        reason=lost.reason[:600] + effect,
-        volume=entry.volume if entry is not None else database.volume,
-        inode=inode,
-        offset=lost.offset,
-        length=lost.length,
-        **text_fields("source", source),
-    )
