@@ -8,6 +8,7 @@ import pytest
 from inventory_samples import entry
 
 from volforensic.collection.namespace import Namespace, Tree
+from volforensic.inventory.packages import stage
 from volforensic.inventory.packages.claims import FILE, Claim, PackageName
 from volforensic.inventory.packages.databases import Database
 from volforensic.inventory.packages.proof import PackageProof
@@ -89,6 +90,16 @@ def test_a_flood_of_losses_is_counted(inventory: Inventory, tmp_path: Path) -> N
     found, _ = staged(inventory, tmp_path, MINE, *[DatabaseLoss(f"loss {number}") for number in range(500)])
     assert len(found) == 102
     assert found[100].reason.startswith("400 more places of the dpkg database were lost")
+
+
+def test_very_many_missing_files_are_counted(
+    inventory: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "MOST_MISSING", 10)
+    claims = [Claim(b"/usr/bin/gone-%d" % number, FILE, "md5", bytes(16)) for number in range(30)]
+    (problem, database), _ = staged(inventory, tmp_path, MINE, ClaimBatch(TOOL, claims))
+    assert problem.reason == "20 missing files more than 10 are not listed"
+    assert (database.missing, database.is_complete) == (30, True)
 
 
 @pytest.mark.parametrize(

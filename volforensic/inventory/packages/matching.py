@@ -120,6 +120,8 @@ class _Listings:
         if names is not None:
             self._names[place] = names  # the last one asked for stays longest
             return names
+        if len(self._asked) > _MOST_FOLDERS:
+            self._asked.clear()
         self._asked[place] += 1
         asked = self._asked[place]
         if asked & (asked - 1):  # look again at each power of two: what is tried in vain stays below what is asked

@@ -36,6 +36,8 @@ from volforensic.sandbox.confinement import GIBIBYTE, Limits
 from volforensic.sandbox.pool import Failure, Pool, Task
 
 MOST_CLAIMS = 10_000_000
+MOST_MISSING = 300_000
+"""Missing files of one host that are listed; more are counted."""
 _LONGEST_REASON = 600
 _MOST_PROBLEMS = 100
 _DOCUMENTATION_PLACES = tuple(b"/usr/share/" + name for name in (b"doc/", b"man/", b"info/", b"locale/", b"help/"))
@@ -99,6 +101,7 @@ class _HostReading:
         self._proof = proof
         self._accounts = account_files(host)
         self._folders = Folders(given.inventory, host)
+        self._missing = 0
         self.is_known = False
         self.is_complete = True
 
@@ -123,6 +126,10 @@ class _HostReading:
         if told > _MOST_PROBLEMS:
             reason = f"{told - _MOST_PROBLEMS} more places of the {database.manager} database were lost"
             yield self._problem(database, DatabaseLoss(reason, hides=not is_complete))
+        if self._missing > MOST_MISSING:
+            reason = f"{self._missing - MOST_MISSING} missing files more than {MOST_MISSING} are not listed"
+            yield self._problem(database, DatabaseLoss(reason, hides=False))
+            self._missing = MOST_MISSING
         if database.manager not in WEAK_MANAGERS:
             self.is_known = self.is_known or claims > 0
             self.is_complete = self.is_complete and is_complete
@@ -194,7 +201,9 @@ class _HostReading:
             row["excluded"] = claim.excluded
         if volume in self._given.doubtful:
             row["uncertain"] = "the filesystem was not read whole"
-        self._proof.add_missing(row)
+        self._missing += 1
+        if self._missing <= MOST_MISSING:
+            self._proof.add_missing(row)
         return int(not claim.excluded)
 
     def _problem(self, database: Database, lost: DatabaseLoss) -> Problem:
