@@ -314,7 +314,15 @@ def identity(**more: Any) -> Row:
         "sha256_after": DIGEST,
         "layout": {"scheme": "gpt", "volumes": volumes},
         "host": host | {"time_zone_basis": "/etc/localtime"},
+        "packages": packages(),
     } | more
+
+
+def packages() -> Row:
+    """Return what the package databases said, as evidence.json holds it."""
+    database = {"manager": "dpkg", "path": "/var/lib/dpkg", "volume": 1, "packages": 291, "claims": 23_692}
+    read = [database | {"missing": 2, "is_complete": False}, {"manager": "pip", "path": HOSTILE[0]}]
+    return {"databases": read, "verdicts": {"proved": 19_676, "altered": 1, "unowned": 2217}}
 
 
 def view(**more: Any) -> EvidenceView:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import json
 import os
 import re
@@ -220,6 +221,16 @@ def test_a_status_that_is_not_known_does_not_pass_for_read() -> None:
     assert built["verdict"]["complete"] is False
 
 
+def test_what_the_package_databases_are_worth_is_said(report: Row, page: str) -> None:
+    (item,) = report["evidence"]
+    assert "suspect disk" in item["packages"]["caveat"]
+    assert item["packages"]["caveat"] in html.unescape(page)
+    assert item["packages"]["databases"]["total"] == 2
+    assert item["packages"]["verdicts"] == {"proved": 19_676, "altered": 1, "unowned": 2217}
+    bare = build_report(case_facts(), [EMPTY])
+    assert "nobody can say which files were shipped by whom" in render_html(bare)
+
+
 def test_two_different_hashes_are_said_first_and_in_red() -> None:
     built = build_report(case_facts(), [view(identity=identity(sha256_after="00" * 32))])
     assert built["evidence"][0]["unchanged"] is False
@@ -432,7 +443,13 @@ def test_any_text_anywhere_stays_text(text: str) -> None:
         findings=[told_finding],
         records=told,
         files=named,
-        identity=identity(id=text, source=text, host={"hostname": text, text: text}, layout={text: text}),
+        identity=identity(
+            id=text,
+            source=text,
+            host={"hostname": text, text: text},
+            layout={text: text},
+            packages={"databases": [{"manager": text, "path": text}, text], "verdicts": {text: text}},
+        ),
         coverage=coverage() | {"artifacts": [{"artifact": text, "status": text, "reasons": [text]}]},
         problems=[{"stage": text, "reason": text}],
     )

@@ -18,6 +18,7 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
         "volforensic.inventory.walk",
         "volforensic.inventory.file_worker",
         "volforensic.inventory.magic_edge",
+        "volforensic.inventory.packages.reading",
         "volforensic.collection.parsing",
         "volforensic.collection.host",
         *(f"volforensic.collection.parsers.{module}" for module in sorted(parsers)),

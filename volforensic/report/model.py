@@ -12,6 +12,7 @@ from volforensic.report.coverage import describe_coverage, describe_problems, re
 from volforensic.report.files import files_of_interest
 from volforensic.report.findings import Findings
 from volforensic.report.logins import describe_logins
+from volforensic.report.packages import describe_packages
 from volforensic.report.persistence import describe_persistence
 from volforensic.report.system import describe_system, owners
 from volforensic.report.verdict import Reading, judge, together
@@ -63,9 +64,9 @@ class EvidenceView:
 
     ``identity`` is evidence.json: id, source, size, sha256_before, sha256_after, layout (``volumes``: a list of
     objects with index, label, filesystem, offset, size in bytes, uuid), host (hostname, os, time_zone,
-    time_zone_basis). ``findings`` and ``problems`` are rows as stored, ``coverage`` is coverage.json. ``records``
-    gives the rows of an artifact by its name, none where there are none; ``files`` the rows of the inventory. Both
-    may be called again and give the same rows in the same order.
+    time_zone_basis), packages (databases, counts of verdicts). ``findings`` and ``problems`` are rows as stored,
+    ``coverage`` is coverage.json. ``records`` gives the rows of an artifact by its name, none where there are none;
+    ``files`` the rows of the inventory. Both may be called again and give the same rows in the same order.
     """
 
     identity: Row
@@ -108,6 +109,7 @@ def _evidence(view: EvidenceView) -> tuple[Row, Findings, Reading]:
         "verdict": judge(findings.counts, findings.top_statement, was_read),
         "findings": findings.section(),
         "system": bounded(view.identity.get("host") or {}) | describe_system(view.records, findings.citing),
+        "packages": describe_packages(view.identity.get("packages")),
         "logins": describe_logins(view.records, users),
         "persistence": describe_persistence(view.records, findings.citing),
         "files_of_interest": files,
