@@ -16,6 +16,7 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
         "volforensic.evidence.xfs",
         "volforensic.evidence.btrfs",
         "volforensic.inventory.walk",
+        "volforensic.inventory.elf_stage",
         "volforensic.inventory.file_worker",
         "volforensic.inventory.magic_edge",
         "volforensic.inventory.packages.reading",

@@ -16,8 +16,11 @@ from volforensic.errors import IntegrityError, NoFilesystemError
 from volforensic.evidence.image_hash import ImageHash
 from volforensic.evidence.layout import Layout
 from volforensic.evidence.source import Digest, Source
-from volforensic.file_pass import FilePass, end_of_hash, hash_source
+from volforensic.file_pass import end_of_hash, hash_source
+from volforensic.file_stages import FileOptions, FileStages
 from volforensic.inventory.comparison import compare_volumes
+from volforensic.inventory.hash_sets import HashSets
+from volforensic.inventory.packages.proof import PackageProof
 from volforensic.inventory.rule_files import YaraRules
 from volforensic.inventory.store import Inventory
 from volforensic.items import (
@@ -31,7 +34,7 @@ from volforensic.items import (
     stored_outcome,
 )
 from volforensic.preload import preloaded_modules
-from volforensic.record import SEVERITIES, Coverage, Finding, Problem, text, text_fields
+from volforensic.record import SEVERITIES, Coverage, Finding, Problem, Row, text, text_fields
 from volforensic.recording import Recorder, bounded, write_results
 from volforensic.sandbox.confinement import probe
 from volforensic.sandbox.pool import Pool
@@ -45,7 +48,7 @@ _OF_VOLUMES = ("layout", "inventory")  # stages whose losses may have cost files
 class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to look for and how: definitions, YARA rules, workers, a second reading, which files are examined.
 
-    ``hashes`` are algorithms beside SHA-256. ``clobber`` and ``resume`` say what to do with a known item.
+    ``hashes`` are algorithms beside SHA-256, ``sets`` hash sets of the examiner's. ``clobber`` and ``resume`` say what to do with a known item.
     """
 
     definitions: tuple[Definition, ...]
@@ -54,8 +57,13 @@ class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
     second_reader: bool = False
     every_file: bool = True
     hashes: tuple[str, ...] = ()
+    sets: HashSets | None = None
     clobber: bool = False
     resume: bool = False
+
+    def of_files(self) -> FileOptions:
+        """Return what the stages about files ask for."""
+        return FileOptions(rules=self.yara.compiled, hashes=self.hashes, every_file=self.every_file)
 
     @property
     def artifacts(self) -> list[Artifact]:
@@ -112,19 +120,25 @@ class _Item:
             self.case.log("source refused", {"evidence": self.folder.id, "reasons": error.wrong})
             raise
         self.case.log("layout", {"evidence": self.folder.id, "table": layout.table, "volumes": len(layout.volumes)})
-        with Inventory(self.folder.scratch() / "inventory.sqlite") as inventory:
+        scratch = self.folder.scratch()
+        with Inventory(scratch / "inventory.sqlite") as inventory, PackageProof(scratch / "packages.sqlite") as proof:
             subvolumes = survey.walk(inventory, layout)
             self._compare(inventory, layout)
             hosts = survey.find_hosts(inventory, layout, subvolumes)
             paths = host_paths(hosts)
             evidence = Evidence(self.pool, self.source.descriptor, inventory, hosts, layout.facts(), paths)
-            self._collect(evidence, layout)
-            self._note(*self._pass(evidence).run(self.voice, beside))
+            doubtful = self._doubtful()
+            self._collect(evidence, layout, doubtful)
+            files = FileStages(survey, evidence, proof, self.options.of_files(), self.options.sets)
+            files.read_packages(doubtful)
+            files.examine(beside)
             before = self._identify(before, beside)
-            self._write_files(evidence)
+            files.describe_programs()
+            self._write_files(files)
+            packages = files.packages()
         self._detect()
         after = self._after(before)
-        self._write_results(layout, hosts, before, after)
+        self._write_results(layout, hosts, before, after, packages)
         return Outcome(
             evidence_id=self.folder.id,
             is_complete=self._is_complete(),
@@ -147,13 +161,17 @@ class _Item:
         self._note(*compare_volumes(self.pool, descriptor, layout.volumes, inventory, scratch))
         self.voice.end_stage()
 
-    def _collect(self, evidence: Evidence, layout: Layout) -> None:
+    def _doubtful(self) -> frozenset[int]:
+        """Return the volumes that were not read whole."""
+        lacking = [problem for problem in self.problems if problem.stage in _OF_VOLUMES and problem.lost]
+        return frozenset(problem.volume for problem in lacking if problem.volume is not None)
+
+    def _collect(self, evidence: Evidence, layout: Layout, doubtful: frozenset[int]) -> None:
         artifacts = self.options.artifacts
-        doubtful = {problem.volume for problem in self.problems if problem.stage in _OF_VOLUMES and problem.lost}
         self.voice.stage("collect", len(artifacts), "artifacts")
         ended: set[str] = set()
         with Recorder(self.folder, (artifact.name for artifact in artifacts)) as recorder:
-            events = collect(evidence, artifacts, frozenset(number for number in doubtful if number is not None))
+            events = collect(evidence, artifacts, doubtful)
             for event in recorder.take(events):
                 if isinstance(event, Problem):
                     self._note(event)
@@ -171,18 +189,6 @@ class _Item:
             ]
         self.voice.end_stage(f"{sum(item.records for item in self.coverage):,} records")
 
-    def _pass(self, evidence: Evidence) -> FilePass:
-        return FilePass(
-            pool=self.pool,
-            source=self.source,
-            inventory=evidence.inventory,
-            paths=evidence.paths,
-            volumes=evidence.volumes,
-            rules=self.options.yara.compiled,
-            others=self.options.hashes,
-            every_file=self.options.every_file,
-        )
-
     def _identify(self, before: Digest | None, beside: ImageHash | None) -> Digest:
         """Return the hash that was taken first, or beside the files; it says in the custody log which source it is."""
         if before is None:
@@ -194,9 +200,11 @@ class _Item:
         self.case.log(IDENTIFIED, {**identity, **before.others})
         return before
 
-    def _write_files(self, evidence: Evidence) -> None:
+    def _write_files(self, files: FileStages) -> None:
         with self.folder.rows("files") as writer:
-            writer.write(evidence.inventory.rows(evidence.paths.path_of))
+            writer.write(files.rows())
+        with self.folder.rows("missing") as writer:
+            writer.write(files.missing())
 
     def _detect(self) -> None:
         self.voice.stage("detect", None, "findings")
@@ -231,7 +239,7 @@ class _Item:
         lacking = any(item.status in ("partial", "unreadable", "unsupported") for item in self.coverage)
         return not lacking and not any(problem.lost for problem in self.problems)
 
-    def _write_results(self, layout: Layout, hosts: list[Host], before: Digest, after: Digest) -> None:
+    def _write_results(self, layout: Layout, hosts: list[Host], before: Digest, after: Digest, packages: Row) -> None:
         described = [host.described() for host in hosts]
         identity = {
             "id": self.folder.id,
@@ -243,6 +251,7 @@ class _Item:
             "layout": layout.described(mounted_places(hosts)),
             "host": described[0] if described else {},
             "hosts": described,
+            "packages": packages,
         }
         coverage = {"artifacts": self.coverage, "complete": self._is_complete()}
         write_results(self.folder, identity, self.findings, self.problems, coverage)

@@ -24,7 +24,8 @@ _SCHEMA = """
     );
     CREATE TABLE note (volume INTEGER, path BLOB, data BLOB, PRIMARY KEY (volume, path)) WITHOUT ROWID;
     CREATE TABLE content (
-        volume INTEGER, tree INTEGER, inode INTEGER, data BLOB, PRIMARY KEY (volume, tree, inode)
+        volume INTEGER, tree INTEGER, inode INTEGER, family TEXT, data BLOB, elf BLOB,
+        PRIMARY KEY (volume, tree, inode)
     ) WITHOUT ROWID;
 """
 _INDEXES = (
@@ -78,14 +79,28 @@ class Inventory:
     def note_content(self, entry: FileEntry, row: Row) -> None:
         """Keep what was found out about an inode's bytes: it stands in the row of every path that leads to them."""
         self._connection.execute(
-            "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?)",
-            (entry.volume, _signed(entry.tree), _signed(entry.inode), self._encoder.encode(row)),
+            "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?, ?, NULL)",
+            (entry.volume, _signed(entry.tree), _signed(entry.inode), row.get("family"), self._encoder.encode(row)),
         )
 
-    def rows(self, host_path: Callable[[FileEntry], bytes]) -> Iterator[Row]:
-        """Yield every entry as a row of files.jsonl.zst, with what was noted about it, in the order of the walk."""
+    def note_elf(self, entry: FileEntry, row: Row) -> None:
+        """Keep more about an inode whose bytes were noted before."""
+        self._connection.execute(
+            "UPDATE content SET elf = ? WHERE volume = ? AND tree = ? AND inode = ?",
+            (self._encoder.encode(row), entry.volume, _signed(entry.tree), _signed(entry.inode)),
+        )
+
+    def rows(
+        self,
+        host_path: Callable[[FileEntry], bytes],
+        judge: Callable[[FileEntry, Row], None] = lambda _entry, _row: None,
+    ) -> Iterator[Row]:
+        """Yield every entry as a row of files.jsonl.zst, with what was noted about it, in the order of the walk.
+
+        ``judge`` is given each entry with its row, and may add keys.
+        """
         statement = (
-            "SELECT entry.data, content.data, note.data FROM entry"
+            "SELECT entry.data, content.data, content.elf, note.data FROM entry"
             " LEFT JOIN content ON entry.allocated = 1 AND content.volume = entry.volume"
             " AND content.tree = entry.tree AND content.inode = entry.inode"
             " LEFT JOIN note ON entry.allocated = 1 AND note.volume = entry.volume"
@@ -100,7 +115,23 @@ class Inventory:
                     extra: Row = msgspec.msgpack.decode(noted)
                     row["problems"] = [*row["problems"], *extra.pop("problems", ())]
                     row.update(extra)
+            judge(entry, row)
             yield row
+
+    def programs(self) -> Iterator[tuple[FileEntry, Row]]:
+        """Yield the files whose bytes are ELF, or may hold a packed kernel module, with what was noted about them.
+
+        They come in physical order, each inode by one of its names.
+        """
+        statement = (
+            "SELECT entry.data, content.data FROM entry JOIN content ON content.volume = entry.volume"
+            " AND content.tree = entry.tree AND content.inode = entry.inode WHERE is_file = 1 AND (family = 'elf'"
+            " OR (family IN ('gzip', 'xz', 'zstd') AND CAST(entry.name AS TEXT) LIKE '%.ko._%'))"
+            " GROUP BY entry.volume, entry.tree, entry.inode ORDER BY MIN(place), entry.id"
+        )
+        for data, noted in self._connection.execute(statement):
+            row: Row = msgspec.msgpack.decode(noted)
+            yield self._decoder.decode(data), row
 
     def count_files(self) -> int:
         """Return the number of allocated regular files."""

@@ -1,0 +1,116 @@
+"""What is found out about files, in order: packages' claims, the one pass, ELF facts; then the rows are judged."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from volforensic.collection.matching import host_views
+from volforensic.collection.stage import Evidence
+from volforensic.evidence.image_hash import ImageHash
+from volforensic.file_pass import FilePass
+from volforensic.inventory.elf_stage import examine_elf
+from volforensic.inventory.entry import FileEntry
+from volforensic.inventory.hash_sets import HashSets
+from volforensic.inventory.packages.proof import PackageProof
+from volforensic.inventory.packages.stage import PackageDatabase, Sources, described, read_packages
+from volforensic.inventory.row_judge import RowJudge
+from volforensic.record import Problem, Row, text
+from volforensic.survey import Survey
+
+_TOLD_EVERY = 64
+
+
+class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Compiled YARA rules, algorithms beside SHA-256, whether every file is examined or those that look worth it."""
+
+    rules: bytes
+    hashes: tuple[str, ...] = ()
+    every_file: bool = True
+
+
+class FileStages:
+    """Holds what the stages share, and what they count for the report."""
+
+    def __init__(
+        self, survey: Survey, evidence: Evidence, proof: PackageProof, options: FileOptions, sets: HashSets | None
+    ) -> None:
+        """Work on the evidence; ``proof`` is empty, ``sets`` are the examiner's hash sets."""
+        self._survey = survey
+        self._evidence = evidence
+        self._proof = proof
+        self._options = options
+        self._sets = sets
+        self._judge = RowJudge(proof, sets)
+        self._databases: list[PackageDatabase] = []
+        self._verdicts: Counter[str] = Counter()
+
+    def read_packages(self, doubtful: frozenset[int]) -> None:
+        """Read the package databases of every host; ``doubtful`` are the volumes that were not read whole."""
+        evidence, voice = self._evidence, self._survey.voice
+        views = host_views(evidence.inventory, evidence.hosts, evidence.paths)
+        hosts = [view.namespace for view in views if not view.is_below_mounts]
+        given = Sources(evidence.pool, evidence.source, evidence.volumes, evidence.inventory, hosts, doubtful)
+        voice.stage("packages", None, "claims")
+        for found in read_packages(given, self._proof):
+            if isinstance(found, Problem):
+                self._survey.note(found)
+            else:
+                self._databases.append(found)
+                voice.advance(found.claims, found.path)
+        voice.end_stage(f"{sum(database.packages for database in self._databases):,} packages")
+
+    def examine(self, beside: ImageHash | None) -> None:
+        """Hash, type and scan the files behind the hash of the image."""
+        evidence = self._evidence
+        needed = frozenset(self._sets.algorithms_needed if self._sets is not None else ())
+        work = FilePass(
+            pool=evidence.pool,
+            source=self._survey.source,
+            inventory=evidence.inventory,
+            paths=evidence.paths,
+            volumes=evidence.volumes,
+            rules=self._options.rules,
+            others={*self._options.hashes, *needed},
+            algorithms_of=lambda entry, _path: self._proof.algorithms(entry),
+            every_file=self._options.every_file,
+        )
+        for problem in work.run(self._survey.voice, beside):
+            self._survey.note(problem)
+
+    def describe_programs(self) -> None:
+        """Say what the ELF files are that no package proves."""
+        evidence, voice = self._evidence, self._survey.voice
+        voice.stage("programs", None, "files")
+        told = 0
+        for found in examine_elf(evidence.pool, evidence.source, self._unproved_programs(), evidence.volumes):
+            if isinstance(found, Problem):
+                self._survey.note(found)
+                continue
+            entry, facts = found
+            evidence.inventory.note_elf(entry, {"elf": facts.row()})
+            told += 1
+            if told % _TOLD_EVERY == 0:
+                voice.advance(_TOLD_EVERY, text(entry.path))
+        voice.advance(told % _TOLD_EVERY)
+        voice.end_stage()
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows of the inventory with all that is known, and count the packages' verdicts."""
+        for row in self._evidence.inventory.rows(self._evidence.paths.path_of, self._judge.add):
+            if "package" in row:
+                self._verdicts[row["package"]["verdict"]] += 1
+            yield row
+
+    def missing(self) -> Iterator[Row]:
+        """Yield a row for each file of a package that is not there."""
+        return self._proof.missing()
+
+    def packages(self) -> Row:
+        """Return what evidence.json says of packages; after ``rows``."""
+        return described(self._databases, self._verdicts)
+
+    def _unproved_programs(self) -> Iterator[tuple[FileEntry, bytes]]:
+        for entry, row in self._evidence.inventory.programs():
+            if not self._judge.is_proved(entry, row):
+                yield entry, self._evidence.paths.path_of(entry)
