@@ -12,6 +12,8 @@ from volforensic.evidence.image_hash import ImageHash
 from volforensic.evidence.layout import Layout
 from volforensic.evidence.source import Digest, Source
 from volforensic.file_pass import FilePass, end_of_hash
+from volforensic.inventory.hash_sets import HashSets
+from volforensic.inventory.row_judge import RowJudge
 from volforensic.inventory.store import Inventory
 from volforensic.preload import preloaded_modules
 from volforensic.record import Problem, Row
@@ -22,11 +24,12 @@ from volforensic.voice import Voice
 
 
 class HashOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What to compute: compiled YARA rules (none: ``b""``), algorithms beside SHA-256, the image's hash, workers."""
+    """What to compute: compiled YARA rules (none: ``b""``), algorithms beside SHA-256, the image's hash, hash sets."""
 
     rules: bytes
     hashes: tuple[str, ...] = ()
     with_image: bool = True
+    sets: HashSets | None = None
     jobs: int = 2
 
 
@@ -81,7 +84,7 @@ def hashed_source(path: Path, options: HashOptions, voice: Voice) -> Iterator[Ha
             paths=paths,
             volumes=layout.facts(),
             rules=options.rules,
-            others=options.hashes,
+            others={*options.hashes, *(options.sets.algorithms_needed if options.sets is not None else ())},
         )
         for problem in work.run(voice, beside):
             note(problem)
@@ -93,4 +96,5 @@ def hashed_source(path: Path, options: HashOptions, voice: Voice) -> Iterator[Ha
         except IntegrityError as error:
             note(Problem(stage="source", reason=str(error)))
             raise
-        yield HashedSource(source, digest, layout, problems, lambda: inventory.rows(paths.path_of))
+        judge = RowJudge(sets=options.sets)
+        yield HashedSource(source, digest, layout, problems, lambda: inventory.rows(paths.path_of, judge.add))

@@ -48,7 +48,8 @@ _OF_VOLUMES = ("layout", "inventory")  # stages whose losses may have cost files
 class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to look for and how: definitions, YARA rules, workers, a second reading, which files are examined.
 
-    ``hashes`` are algorithms beside SHA-256, ``sets`` hash sets of the examiner's. ``clobber`` and ``resume`` say what to do with a known item.
+    ``hashes`` are algorithms beside SHA-256, ``sets`` hash sets of the examiner's. ``clobber`` and ``resume`` say what
+    to do with a known item.
     """
 
     definitions: tuple[Definition, ...]

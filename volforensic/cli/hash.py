@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from volforensic.cli.hash_names import HASHES_HELP, algorithms
+from volforensic.cli.hash_names import HASHES_HELP, KNOWN_BAD, KNOWN_GOOD, algorithms
 from volforensic.cli.standard_output import as_text
 from volforensic.errors import InterruptedRunError, VolforensicError
 
@@ -28,6 +28,8 @@ def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the comma
     ] = None,
     yara: Annotated[list[Path] | None, typer.Option("--yara", metavar="PATH", help="Further YARA rules.")] = None,
     no_yara: Annotated[bool, typer.Option("--no-yara", help="Hashes and types alone.")] = False,  # noqa: FBT002 - typer's way to a flag
+    known_good: Annotated[list[Path] | None, KNOWN_GOOD] = None,
+    known_bad: Annotated[list[Path] | None, KNOWN_BAD] = None,
     files_only: Annotated[bool, typer.Option("--files-only", help="Do not hash the image itself.")] = False,  # noqa: FBT002 - same
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, max=256, help="Workers at once; 0: one a core.")] = 0,
     progress: Annotated[ProgressMode, typer.Option("--progress", help="How to tell what runs.")] = "auto",
@@ -56,6 +58,8 @@ def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the comma
         output=output,
         yara=yara or [],
         without_yara=no_yara,
+        known_good=known_good or [],
+        known_bad=known_bad or [],
         with_image=not files_only,
         jobs=jobs or len(os.sched_getaffinity(0)),
         clobber=clobber,

@@ -1,10 +1,16 @@
-"""The option ``--hash``: algorithms by name."""
+"""The option ``--hash``: algorithms by name, and sets of known files."""
+
+import typer
 
 from volforensic.cli.standard_output import as_text
 from volforensic.errors import UsageError
 from volforensic.evidence.digests import OPTIONAL_ALGORITHMS
 
 HASHES_HELP = f"Hashes beside SHA-256, with commas between: {', '.join(OPTIONAL_ALGORITHMS)}."
+
+
+KNOWN_GOOD = typer.Option("--known-good", metavar="FILE", help="Hashes of files that are good: a list, or NSRL's RDS.")
+KNOWN_BAD = typer.Option("--known-bad", metavar="FILE", help="Hashes of files that are bad: each a critical finding.")
 
 
 def algorithms(named: str) -> tuple[str, ...]:

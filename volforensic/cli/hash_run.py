@@ -17,6 +17,7 @@ from volforensic.cli.standard_output import as_text, discard_the_rest
 from volforensic.cli.terminal import Terminal
 from volforensic.errors import EXIT_COMPLETE, EXIT_PARTIAL, HostError
 from volforensic.hashing import HashedSource, HashOptions, hashed_source
+from volforensic.inventory.hash_sets import HashSets
 from volforensic.inventory.rule_files import load_yara_rules
 from volforensic.report.bodyfile import bodyfile_lines
 from volforensic.report.dfxml import DfxmlSource, dfxml_parts
@@ -34,6 +35,8 @@ class HashRequest(NamedTuple):
     output: Path | None
     yara: Sequence[Path]
     without_yara: bool
+    known_good: Sequence[Path]
+    known_bad: Sequence[Path]
     with_image: bool
     jobs: int
     clobber: bool
@@ -42,7 +45,13 @@ class HashRequest(NamedTuple):
 
 def run_hash(request: HashRequest, terminal: Terminal) -> int:
     """Hash the source, write the listing and return the exit status."""
+    with HashSets(request.known_good, request.known_bad) as sets:
+        return _run(request, terminal, sets)
+
+
+def _run(request: HashRequest, terminal: Terminal, sets: HashSets) -> int:
     options = HashOptions(
+        sets=sets if sets.sets else None,
         rules=b"" if request.without_yara else load_yara_rules(request.yara).compiled,
         hashes=_hashes(request),
         with_image=request.with_image,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from volforensic.cli.hash_names import HASHES_HELP, algorithms
+from volforensic.cli.hash_names import HASHES_HELP, KNOWN_BAD, KNOWN_GOOD, algorithms
 from volforensic.cli.standard_output import as_text, say
 from volforensic.errors import InterruptedRunError, VolforensicError
 
@@ -36,6 +36,8 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
     yara: Annotated[list[Path] | None, typer.Option("--yara", metavar="PATH", help="Further YARA rules.")] = None,
     profile: Annotated[Profile, typer.Option("--profile", help=_PROFILES)] = "standard",
     hashes: Annotated[str, typer.Option("--hash", metavar="NAMES", help=HASHES_HELP)] = "",
+    known_good: Annotated[list[Path] | None, KNOWN_GOOD] = None,
+    known_bad: Annotated[list[Path] | None, KNOWN_BAD] = None,
     fail_on: Annotated[Level | None, typer.Option("--fail-on", help="End with 10 at findings this severe.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, max=256, help="Workers at once; 0: one a core.")] = 0,
     output_format: Annotated[Literal["table", "json"], typer.Option("--format", "-f", help="How to print.")] = "table",
@@ -65,6 +67,8 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
         yara=yara or [],
         profile=profile,
         hashes=algorithms(hashes),
+        known_good=known_good or [],
+        known_bad=known_bad or [],
         fail_on=fail_on,
         jobs=jobs or len(os.sched_getaffinity(0)),
         clobber=clobber,

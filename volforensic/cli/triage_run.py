@@ -26,6 +26,7 @@ from volforensic.errors import (
     UsageError,
     VolforensicError,
 )
+from volforensic.inventory.hash_sets import HashSets
 from volforensic.inventory.rule_files import load_yara_rules
 from volforensic.items import NOT_READ, Outcome, source_fields
 from volforensic.record import SEVERITIES
@@ -47,6 +48,8 @@ class Request(NamedTuple):
     yara: Sequence[Path]
     profile: str
     hashes: tuple[str, ...]
+    known_good: Sequence[Path]
+    known_bad: Sequence[Path]
     fail_on: str | None
     jobs: int
     clobber: bool
@@ -61,7 +64,13 @@ def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[
     """
     if request.case.exists() and not request.case.is_dir():
         raise UsageError(str(request.case), "is no folder", "Name a case folder, or one that is not there yet")
+    with HashSets(request.known_good, request.known_bad) as sets:
+        return _run(request, terminal, sets, as_json=as_json)
+
+
+def _run(request: Request, terminal: Terminal, sets: HashSets, *, as_json: bool) -> tuple[list[str], int]:
     options = TriageOptions(
+        sets=sets if sets.sets else None,
         definitions=load_definitions(request.artifacts),
         yara=load_yara_rules(request.yara),
         jobs=request.jobs,
@@ -82,6 +91,7 @@ def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[
     with case:
         case.log("definitions", {definition.artifact.name: definition.sha256 for definition in options.definitions})
         case.log("yara rules", options.yara.files)
+        case.log("hash sets", {"sets": [known.row() for known in sets.sets]})
         protection = probe()
         case.log("sandbox", {**msgspec.to_builtins(protection), "missing": protection.missing()})
         outcomes: list[Outcome] = []
