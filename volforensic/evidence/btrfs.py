@@ -11,8 +11,19 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
+from volforensic.evidence.attributes import (
+    ACCESS_LIST,
+    BTRFS_FLAGS,
+    CAPABILITY,
+    NOTHING_EXTENDED,
+    Extended,
+    attribute_names,
+    extended,
+    linux_device,
+)
 from volforensic.evidence.btrfs_data import INLINE, FileExtent, extent_chunks, file_extent
 from volforensic.evidence.btrfs_tree import (
+    ATTRIBUTE,
     DIRECTORY_INDEX,
     EXTENT_DATA,
     INODE_ITEM,
@@ -23,6 +34,7 @@ from volforensic.evidence.btrfs_tree import (
     Trees,
 )
 from volforensic.evidence.node import (
+    DEVICES,
     LINK_TARGET_LIMIT,
     NEVER_ENDED,
     TYPES,
@@ -37,7 +49,8 @@ from volforensic.evidence.reader import Window
 
 _TOP_LEVEL = 5
 _PLACEHOLDER_INODE = 2
-_INODE = struct.Struct("<16xQ16xIIII56xqIqIqIqI")  # size, links, uid, gid, mode; access, change, modification, birth
+# size, links, uid, gid, mode, device, flags; times of access, change, modification, birth
+_INODE = struct.Struct("<16xQ16xIIIIQQ40xqIqIqIqI")
 _DIRECTORY_ENTRY = struct.Struct("<QBQ8xHHB")  # key of what it names, length of data, length of the name, type
 _NAMES_AT_ONCE = 4096
 _UNSOUND = "it stands in a tree block whose checksum is wrong"
@@ -151,12 +164,13 @@ class BtrfsReader:
         item = self._trees.find(self._tree(tree).root, (inode, INODE_ITEM, 0))
         if item is None or len(item.data) < _INODE.size:
             raise BtrfsError("there is no such inode")
-        size, links, uid, gid, mode, *times = _INODE.unpack_from(item.data)
+        size, links, uid, gid, mode, device, flags, *times = _INODE.unpack_from(item.data)
         accessed, changed, modified, created = (
             seconds * 1_000_000_000 + fraction for seconds, fraction in zip(times[::2], times[1::2], strict=True)
         )
         kind = TYPES.get(stat.S_IFMT(mode), "unknown")
         runs = self._runs(tree, inode, size) if kind == "file" else Runs(())
+        more = self._extended(tree, inode)
         return Node(
             inode=inode,
             tree=tree,
@@ -172,8 +186,23 @@ class BtrfsReader:
             links=links,
             link_target=self._link_target(tree, inode, size) if kind == "symlink" else None,
             extents=runs.extents,
-            problems=runs.problems if item.is_sound else (*runs.problems, f"the inode: {_UNSOUND}"),
+            problems=(*runs.problems, *more.problems, *(() if item.is_sound else (f"the inode: {_UNSOUND}",))),
+            attributes=attribute_names(flags, BTRFS_FLAGS, has_access_list=more.has_access_list),
+            device=linux_device(device) if kind in DEVICES else None,
+            capabilities=more.capabilities,
         )
+
+    def _extended(self, tree: int, inode: int) -> Extended:
+        """Return what the extended attributes say: each stands in the tree behind its inode."""
+        names: dict[bytes, bytes | None] = {}
+        problems: list[str] = []
+        self._trees.damage.clear()
+        low, high = (inode, ATTRIBUTE, 0), (inode, ATTRIBUTE + 1, 0)
+        for item in self._trees.scan(self._tree(tree).root, low, high):
+            for name, value in _attributes(item, problems):
+                names.setdefault(name, value)
+        problems += (f"its extended attributes: {reason}" for reason in self._trees.damage)
+        return extended(names, problems) if names or problems else NOTHING_EXTENDED
 
     def _link_target(self, tree: int, inode: int, size: int) -> bytes:
         if size > LINK_TARGET_LIMIT:
@@ -203,6 +232,23 @@ class BtrfsReader:
         if unmapped:
             problems.append(f"{unmapped} bytes lie in no chunk of this device")
         return Runs(runs.extents, tuple(problems))
+
+
+def _attributes(item: Item, problems: list[str]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the attributes of one item that are asked for: names that have the same hash share it."""
+    place = 0
+    while place < len(item.data):
+        if place + _DIRECTORY_ENTRY.size > len(item.data):
+            problems.append("an extended attribute of it is cut")
+            return
+        _, _, _, size, length, _ = _DIRECTORY_ENTRY.unpack_from(item.data, place)
+        start = place + _DIRECTORY_ENTRY.size
+        place = start + length + size
+        name = item.data[start : start + length]
+        if place > len(item.data):
+            problems.append("an extended attribute of it is cut")
+        elif name in {CAPABILITY, ACCESS_LIST}:
+            yield name, item.data[start + length : place]
 
 
 def _names(item: Item, lost: list[str]) -> Iterator[_Name]:

@@ -18,7 +18,7 @@ from volforensic.evidence.superblocks import btrfs_checksum_is_right, btrfs_supe
 Key = tuple[int, int, int]
 """Object, type, offset: what the items of a tree are sorted by."""
 
-INODE_ITEM, DIRECTORY_INDEX, EXTENT_DATA, ROOT_ITEM, ROOT_REFERENCE = 1, 96, 108, 132, 156
+INODE_ITEM, ATTRIBUTE, DIRECTORY_INDEX, EXTENT_DATA, ROOT_ITEM, ROOT_REFERENCE = 1, 24, 96, 108, 132, 156
 _CHUNK_ITEM = 228
 _CHUNK_OBJECT = 256
 _HEADER_SIZE = 101

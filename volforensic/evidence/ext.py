@@ -8,10 +8,12 @@ import stat
 import struct
 from collections.abc import Callable, Iterator
 
+from volforensic.evidence.attributes import EXT_FLAGS, attribute_names, ext_device
 from volforensic.evidence.ext_directory import DirectoryEntry, directory_entries
 from volforensic.evidence.ext_inline import inline_data
 from volforensic.evidence.ext_inodes import INLINE_DATA, ExtInodes, Inode
 from volforensic.evidence.node import (
+    DEVICES,
     LINK_TARGET_LIMIT,
     MOST_DAMAGE,
     NEVER_ENDED,
@@ -43,6 +45,7 @@ class ExtReader:
         self._begin_item = begin_item
         self._skipped = skipped
         self._inodes = ExtInodes(window)
+        self._attributes = self._inodes.attribute_blocks()
         self._named = bytearray(min(self._inodes.count, _MOST_COUNTED) // 8 + 1)
 
     def root(self) -> Node:
@@ -156,6 +159,7 @@ class ExtReader:
         size = low | high << 32 if kind in {"file", "directory", "symlink"} else low
         extra = _extra_times(raw)
         runs = self._runs(inode, size) if kind == "file" else Runs(())
+        more = self._attributes.extended(raw)
         is_fast = not blocks or (bool(acl) and blocks == self._inodes.block_size // 512)
         return Node(
             inode=inode.number,
@@ -171,7 +175,10 @@ class ExtReader:
             links=links,
             link_target=self._link_target(inode, size, is_fast=is_fast) if kind == "symlink" else None,
             extents=runs.extents,
-            problems=(*runs.problems, *_flag_problems(inode)),
+            problems=(*runs.problems, *more.problems, *_flag_problems(inode)),
+            attributes=attribute_names(inode.flags, EXT_FLAGS, has_access_list=more.has_access_list),
+            device=ext_device(*struct.unpack_from("<II", raw, 40)) if kind in DEVICES else None,
+            capabilities=more.capabilities,
         )
 
     def _runs(self, inode: Inode, size: int) -> Runs:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from volforensic.evidence.ext_attributes import AttributeBlocks
 from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import crc32c, ext_superblock
@@ -136,6 +137,15 @@ class ExtInodes:
         for start, block, count in block_map.runs:
             size = self.block_size
             yield Extent(start * size, self._window.offset + block * size, count * size)
+
+    def attribute_blocks(self) -> AttributeBlocks:
+        """Return the reader of extended attributes."""
+        seed = self._seed if self._has_checksums else None
+        return AttributeBlocks(self.read_block, self.block_size, seed)
+
+    def read_block(self, block: int) -> bytes:
+        """Return a block of the volume, shorter where that ends before."""
+        return self._window.read_at(block * self.block_size, self.block_size)
 
     def unnamed(self, named: bytearray) -> Iterator[int]:
         """Yield the inodes in use (by the bitmaps) whose bit in ``named`` is not set: no name led to them.

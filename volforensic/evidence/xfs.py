@@ -3,7 +3,9 @@
 import stat
 from collections.abc import Callable, Iterator
 
+from volforensic.evidence.attributes import XFS_FLAGS, attribute_names, xfs_device
 from volforensic.evidence.node import (
+    DEVICES,
     LINK_TARGET_LIMIT,
     MOST_DAMAGE,
     NEVER_ENDED,
@@ -25,6 +27,7 @@ _LINK_MAGIC = b"XSLM"
 _LINK_HEADER = 56
 _DIRECTORY_CHECKSUM = 4
 _MOST_PROBLEMS = 5
+_UNSOUND = "the checksum of its inode is wrong"
 
 
 class XfsReader:
@@ -140,6 +143,7 @@ class XfsReader:
             raise XfsError("it is not in use")
         kind = TYPES.get(stat.S_IFMT(inode.mode), "unknown")
         runs = self._runs(inode) if kind == "file" else Runs(())
+        more = self._inodes.extended(inode)
         return Node(
             inode=inode.number,
             type=kind,
@@ -154,7 +158,10 @@ class XfsReader:
             links=inode.links,
             link_target=self._link_target(inode) if kind == "symlink" else None,
             extents=runs.extents,
-            problems=runs.problems if inode.is_sound else (*runs.problems, "the checksum of its inode is wrong"),
+            problems=(*runs.problems, *more.problems, *(() if inode.is_sound else (_UNSOUND,))),
+            attributes=attribute_names(inode.flags, XFS_FLAGS, has_access_list=more.has_access_list),
+            device=xfs_device(int.from_bytes(inode.fork[:4], "big")) if kind in DEVICES else None,
+            capabilities=more.capabilities,
         )
 
     def _runs(self, inode: Inode) -> Runs:

@@ -7,22 +7,26 @@ xfs_inode_buf.c. A block of an extent tree is entered once and its level falls b
 import struct
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
+from volforensic.evidence.attributes import NOTHING_EXTENDED, Extended
 from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
+from volforensic.evidence.xfs_attributes import block_attributes, short_attributes
 
 LOCAL, EXTENTS, BTREE = 1, 2, 3
-_CORE = struct.Struct(">2sHBBHIII12x8s8s8sQ8x4xIHB")
+_CORE = struct.Struct(">2sHBBHIII12x8s8s8sQ8x4xIHB7xH")
 _RECORD = struct.Struct(">QQ")
 _INODE_CHECKSUM, _TREE_CHECKSUM = 100, 64
-_BIG_TIME, _MANY_EXTENTS = 1 << 3, 1 << 4
+_DAX, _BIG_TIME, _MANY_EXTENTS = 1, 1 << 3, 1 << 4
 _INODES_AT_ONCE = 64
 _DEEPEST = 9
 _SHORT_HEADER, _LONG_HEADER = 24, 72
 _EPOCH_OF_BIG_TIME = (1 << 31) * 1_000_000_000
 _MOST_RECORDS = 1 << 20
+_MOST_ATTRIBUTE_RUNS = 1 << 12
 
 
 class XfsError(ValueError):
@@ -46,6 +50,10 @@ class Inode(NamedTuple):
     extents: int
     fork: bytes
     is_sound: bool
+    flags: int
+    attribute_format: int
+    attribute_extents: int
+    attribute_fork: bytes
 
 
 class Run(NamedTuple):
@@ -122,6 +130,26 @@ class XfsInodes:
         """Return a block of the volume."""
         return self._window.read_at(block * self.block_size, self.block_size)
 
+    def extended(self, inode: Inode) -> Extended:
+        """Return what the extended attributes of an inode say."""
+        if not inode.attribute_fork:
+            return NOTHING_EXTENDED
+        if inode.attribute_format == LOCAL:
+            return short_attributes(inode.attribute_fork)
+        problems: list[str] = []
+        as_data = inode._replace(
+            format=inode.attribute_format, extents=inode.attribute_extents, fork=inode.attribute_fork
+        )
+        runs = list(islice(self.runs(as_data, problems), _MOST_ATTRIBUTE_RUNS))
+        if not runs and inode.attribute_format == EXTENTS and not problems:
+            return NOTHING_EXTENDED
+
+        def read_block(number: int) -> bytes:
+            place = next((run.block + number - run.start for run in runs if 0 <= number - run.start < run.length), None)
+            return b"" if place is None else self.read_block(place)
+
+        return block_attributes(read_block, problems, has_checksums=self.has_checksums)
+
     def _place(self, block: int) -> int | None:
         group, within = block >> self._group_log, block & ((1 << self._group_log) - 1)
         if group >= self._groups or within >= self._group_blocks:
@@ -130,7 +158,7 @@ class XfsInodes:
 
     def _decode(self, number: int, raw: bytes) -> Inode:
         _, mode, version, form, old_links, uid, gid, links, *times = _CORE.unpack_from(raw)
-        accessed, modified, changed, size, extents, _, fork_end = times
+        accessed, modified, changed, size, extents, attribute_extents, fork_end, own_flags = times
         is_new = version >= 3
         flags = struct.unpack_from(">Q", raw, 120)[0] if is_new else 0
         literal = 176 if is_new else 100
@@ -153,6 +181,10 @@ class XfsInodes:
             extents=extents,
             fork=raw[literal:end],
             is_sound=not is_new or checksum_is_right(raw, _INODE_CHECKSUM),
+            flags=own_flags | (flags & _DAX) << 16,
+            attribute_format=raw[83],
+            attribute_extents=struct.unpack_from(">I", raw, 76)[0] if flags & _MANY_EXTENTS else attribute_extents,
+            attribute_fork=raw[end:] if fork_end else b"",
         )
 
     def _records(self, inode: Inode, problems: list[str]) -> Iterator[tuple[int, int]]:

@@ -159,6 +159,9 @@ def _entry(volume: int, path: bytes, listed: Listed, problem: str = "") -> FileE
         node.link_target,
         node.extents,
         problems,
+        node.attributes,
+        node.device,
+        node.capabilities,
     )
 
 
