@@ -6,6 +6,7 @@ in block maps and verifies no checksum.
 
 import stat
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from volforensic.evidence.ext_directory import DirectoryEntry, Names, block_names, directory_entries
 from volforensic.evidence.ext_inline import inline_data
@@ -38,6 +39,7 @@ class ExtReader:
         self._skipped = skipped
         self._inodes = ExtInodes(window)
         self._nodes = ExtNodes(window, self._inodes)
+        self._is_directory = lru_cache(4096)(self._reads_as_directory)
         self._named = bytearray(min(self._inodes.count, _MOST_COUNTED) // 8 + 1)
 
     def root(self) -> Node:
@@ -116,7 +118,7 @@ class ExtReader:
             problems.append(f"it has {count} of {expected} blocks")
         yield from self._inodes.directory_blocks(inode, block_map)
 
-    def _is_directory(self, number: int) -> bool:
+    def _reads_as_directory(self, number: int) -> bool:
         try:
             data, offset, _ = self._inodes.at(number)
             return stat.S_ISDIR(int.from_bytes(data[offset : offset + 2], "little"))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from volforensic.evidence.checksum_zeros import padded_crc32c
 from volforensic.evidence.ext_attributes import AttributeBlocks
-from volforensic.evidence.ext_tables import InodeTables, Place
+from volforensic.evidence.ext_tables import InodeTables
 from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import crc32c, ext_superblock
@@ -96,15 +96,11 @@ class ExtInodes:
             self._seed = crc32c(raw[104:120])
         seed = self._seed if self._has_checksums else None
         table = lru_cache(_MOST_GROUPS)(self._table)
-        self._inode_tables = InodeTables(window, self.inode_size, self._per_group, table, seed)
-
-    def at(self, number: int) -> Place:
-        """Return where the inode stands; ValueError where its place cannot be read."""
-        return self._inode_tables.at(number)
+        self.at = InodeTables(window, self.inode_size, self._per_group, table, seed).at
 
     def read(self, number: int) -> Inode:
         """Return the inode; ValueError where its place cannot be read."""
-        data, offset, is_right = self._inode_tables.at(number)
+        data, offset, is_right = self.at(number)
         raw = data[offset : offset + self.inode_size]
         inode = Inode(number, raw, int.from_bytes(raw[32:36], "little"), is_sound=True)
         if is_right and (not self._has_checksums or _has_high_checksum(raw)):
@@ -213,7 +209,7 @@ class ExtInodes:
         raw = self._descriptor(group)
         low = int.from_bytes(raw[8:12], "little") if len(raw) >= 32 else 0
         high = int.from_bytes(raw[40:44], "little") if len(raw) >= 64 else 0
-        return (low | high << 32) * self.block_size
+        return int((low | high << 32) * self.block_size)
 
     def _descriptor(self, group: int) -> bytes:
         return self._window.read_at(self._descriptors + group * self._descriptor_size, self._descriptor_size)

@@ -8,7 +8,7 @@ import stat
 import struct
 from collections.abc import Iterator
 
-from volforensic.evidence.attributes import EXT_FLAGS, attribute_names, ext_device
+from volforensic.evidence.attributes import EXT_FLAGS, NOTHING_EXTENDED, attribute_names, ext_device
 from volforensic.evidence.ext_attributes import MAGIC
 from volforensic.evidence.ext_inline import inline_data
 from volforensic.evidence.ext_inodes import EXTENTS, INDEXED_DIRECTORY, INLINE_DATA, ExtInodes, Inode
@@ -40,6 +40,11 @@ _WHOLE = _SECOND << 2  # extra words from here on hold no nanoseconds that can b
 _COMMON = struct.Struct("<HHIiii4xHHII4xHH2xH4xIHHI36x4xII6xHHH4xH2xIIIiI8xI")
 
 
+_ACL = ("acl",)
+_NO_EXTENTS: tuple[Extent, ...] = ()
+_new = tuple.__new__  # a NamedTuple's own is three times slower, and this is done for each inode
+
+
 class ExtNodes:
     """Holds the inodes of a filesystem."""
 
@@ -47,12 +52,14 @@ class ExtNodes:
         """Take the inodes."""
         self._window = window
         self._inodes = inodes
+        self._at = inodes.at
+        self._block_size = inodes.block_size
         self._attributes = inodes.attribute_blocks()
         self._is_common_size = inodes.inode_size >= _SMALLEST_COMMON
 
     def node(self, number: int) -> Node:
         """Return what an inode says; ValueError where it cannot be read or was never used."""
-        data, offset, is_right = self._inodes.at(number)
+        data, offset, is_right = self._at(number)
         if is_right and self._is_common_size:
             node = self._common(number, data, offset)
             if node is not None:
@@ -60,25 +67,36 @@ class ExtNodes:
         return self.of(self._inodes.read(number))
 
     def _common(self, number: int, data: bytes, offset: int) -> Node | None:
-        """Return what a common inode says whose checksum is right: at most one extent, no attributes, no odd flag."""
+        """Return what a common inode says whose checksum is right: at most one extent, no odd flag."""
         (
             mode, uid, size, atime, ctime, mtime, gid, links, blocks, flags, magic, entries, depth, start, count,
             high, low, acl, size_high, acl_high, uid_high, gid_high, extra, ctime_extra, mtime_extra, atime_extra,
             birth, birth_extra, attributes,
         ) = _COMMON.unpack_from(data, offset)  # fmt: skip
-        if extra != _COMMON_EXTRA or acl or acl_high or attributes == _ATTRIBUTES or flags & ~_COMMON_FLAGS:
+        if (
+            extra != _COMMON_EXTRA
+            or flags & ~_COMMON_FLAGS
+            or (ctime_extra | mtime_extra | atime_extra | birth_extra) & 3  # a time after 2038
+            or max(ctime_extra, mtime_extra, atime_extra, birth_extra) >= _WHOLE
+        ):
             return None
+        more = NOTHING_EXTENDED
+        if acl or acl_high or attributes == _ATTRIBUTES:
+            more = self._attributes.extended(data[offset : offset + self._inodes.inode_size])
         form = mode & 0xF000
-        target, extents = None, ()
+        kind = TYPES.get(form, "")
+        target, extents = None, _NO_EXTENTS
         if form == _FILE:
+            size |= size_high << 32
             if not flags & EXTENTS or magic != _EXTENT_MAGIC or depth or entries > 1:
                 return None
-            size |= size_high << 32
-            if entries:
-                found = self._one_extent(size, start, count, high << 32 | low)
-                if found is None:
+            first = start * self._block_size
+            if entries and first < size:
+                place = (high << 32 | low) * self._block_size
+                length = min(count * self._block_size, size - first)
+                if not 0 < count <= _WRITTEN or place + length > self._window.length:
                     return None
-                extents = found
+                extents = (_new(Extent, (first, self._window.offset + place, length)),)
         elif form == _LINK:
             if blocks or size_high or size >= _FAST_LINK:
                 return None
@@ -87,41 +105,16 @@ class ExtNodes:
             size |= size_high << 32
         else:
             return None
-        return tuple.__new__(
+        return _new(
             Node,
             (
-                number,
-                TYPES[form],
-                0,
-                mode & 0xFFF,
-                uid | uid_high << 16,
-                gid | gid_high << 16,
-                size,
-                _time(mtime, mtime_extra),
-                _time(atime, atime_extra),
-                _time(ctime, ctime_extra),
-                _time(birth, birth_extra) if birth else None,
-                links,
-                target,
-                extents,
-                (),
-                False,
-                (),
-                None,
-                None,
+                number, kind, 0, mode & 0xFFF, uid | uid_high << 16, gid | gid_high << 16, size,
+                mtime * _SECOND + (mtime_extra >> 2), atime * _SECOND + (atime_extra >> 2),
+                ctime * _SECOND + (ctime_extra >> 2), birth * _SECOND + (birth_extra >> 2) if birth else None,
+                links, target, extents, more.problems, False, _ACL if more.has_access_list else (), None,
+                more.capabilities,
             ),
-        )
-
-    def _one_extent(self, size: int, start: int, count: int, block: int) -> tuple[Extent, ...] | None:
-        """Return the extent cut to the file's size; None where it is none that this can tell."""
-        block_size = self._inodes.block_size
-        first, place = start * block_size, block * block_size
-        if first >= size:
-            return ()
-        length = min(count * block_size, size - first)
-        if not 0 < count <= _WRITTEN or place + length > self._window.length:
-            return None
-        return (Extent(first, self._window.offset + place, length),)
+        )  # fmt: skip
 
     def of(self, inode: Inode) -> Node:
         """Return what a stored inode says, whatever it is; ValueError where it was never used."""
@@ -202,9 +195,3 @@ def _nanoseconds(seconds: int, extra: int) -> int:
     """Return a time: the extra word's two low bits carry the seconds on beyond 2038, the rest are nanoseconds."""
     fraction = extra >> 2
     return (seconds + ((extra & 3) << 32)) * 1_000_000_000 + (fraction if fraction < 1_000_000_000 else 0)
-
-
-def _time(seconds: int, extra: int) -> int:
-    if extra & 3 or extra >= _WHOLE:
-        return _nanoseconds(seconds, extra)
-    return seconds * _SECOND + (extra >> 2)

@@ -12,7 +12,7 @@ from volforensic.evidence.checksum_columns import wrong_checksums
 from volforensic.evidence.reader import Window
 
 _AT_ONCE = 512
-_CACHE_BYTES = 32 << 20
+_CACHE_BYTES = 64 << 20
 _MOST_VERDICTS = 1 << 16
 _STORED = (124, 125, 130, 131)
 """Where the four bytes of an inode's checksum stand, the lowest first."""
@@ -20,12 +20,13 @@ _GENERATION = 100
 _ALL_ONES = 0xFFFFFFFF
 
 
-class Place(NamedTuple):
-    """Where an inode stands in a piece of a table; ``is_right`` where its checksum was seen to be."""
+class _Piece(NamedTuple):
+    """A piece of a table: its first inode and that behind its last, its bytes, a byte for each inode as verdict."""
 
+    first: int
+    end: int
     data: bytes
-    offset: int
-    is_right: bool
+    verdicts: bytes
 
 
 class InodeTables:
@@ -44,44 +45,45 @@ class InodeTables:
         self._table_of = table_of
         self._seed = seed if size > 128 else None
         self._is_checked = seed is not None
-        self._read = lru_cache(max(4, _CACHE_BYTES // (_AT_ONCE * size)))(self._read_piece)
-        self._verdicts_of = lru_cache(_MOST_VERDICTS)(self._verdicts_of_piece)
-        self._first = self._end = 0
-        self._data = self._verdicts = b""
+        self._verdicts: dict[int, bytes] = {}
+        self._pieces = lru_cache(max(4, _CACHE_BYTES // (_AT_ONCE * size)))(self._read_piece)
+        self._piece = _Piece(0, 0, b"", b"")
 
-    def at(self, number: int) -> Place:
-        """Return where the inode stands; ValueError where that cannot be read."""
-        if not self._first <= number < self._end:
-            self._load(number)
-        index = number - self._first
-        return Place(self._data, index * self._size, not self._verdicts[index])
+    def at(self, number: int) -> tuple[bytes, int, bool]:
+        """Return a piece of the table, where in it the inode stands, and whether its checksum was seen to be right.
 
-    def _load(self, number: int) -> None:
+        False means that it must be looked at alone. ValueError where the inode's place cannot be read.
+        """
+        first, end, data, verdicts = self._piece
+        if not first <= number < end:
+            first, end, data, verdicts = self._piece = self._around(number)
+        index = number - first
+        return data, index * self._size, not verdicts[index]
+
+    def _around(self, number: int) -> _Piece:
         group, index = divmod(number - 1, self._per_group)
-        piece = index // _AT_ONCE
-        data = self._read(group, piece) if number > 0 else b""
-        count = len(data) // self._size
-        if index - piece * _AT_ONCE >= count:
+        piece = self._pieces(group, index // _AT_ONCE) if number > 0 else self._piece
+        if not piece.first <= number < piece.end:
             raise ValueError(f"inode {number} lies outside the volume")
-        self._data = data
-        self._verdicts = self._verdicts_of(group, piece)
-        self._first = group * self._per_group + piece * _AT_ONCE + 1
-        self._end = self._first + min(count, self._per_group - piece * _AT_ONCE)
+        return piece
 
-    def _read_piece(self, group: int, piece: int) -> bytes:
-        table = self._table_of(group)
-        count = min(_AT_ONCE, self._per_group - piece * _AT_ONCE)
-        place = table + piece * _AT_ONCE * self._size
-        return self._window.read_at(place, count * self._size) if table else b""
+    def _read_piece(self, group: int, number: int) -> _Piece:
+        table, begin = self._table_of(group), number * _AT_ONCE
+        wanted = min(_AT_ONCE, self._per_group - begin) * self._size
+        data = self._window.read_at(table + begin * self._size, wanted) if table else b""
+        data = data[: len(data) - len(data) % self._size]
+        first = group * self._per_group + begin + 1
+        if first not in self._verdicts:
+            if len(self._verdicts) >= _MOST_VERDICTS:
+                self._verdicts.clear()
+            self._verdicts[first] = self._judged(first, data)
+        return _Piece(first, first + len(data) // self._size, data, self._verdicts[first])
 
-    def _verdicts_of_piece(self, group: int, piece: int) -> bytes:
+    def _judged(self, first: int, data: bytes) -> bytes:
         """Return a byte for each inode of the piece: 0 where its checksum is right, else it is to be looked at."""
-        data = self._read(group, piece)
-        count = len(data) // self._size
-        if self._seed is None:
-            return b"\1" * count if self._is_checked else bytes(count)
-        size, data = self._size, data[: count * self._size]
-        first = group * self._per_group + piece * _AT_ONCE + 1
+        count, size = len(data) // self._size, self._size
+        if self._seed is None or not count:
+            return bytes([self._is_checked]) * count
         numbers = struct.pack(f"<{count}I", *(number & _ALL_ONES for number in range(first, first + count)))
         columns = [numbers[place::4] for place in range(4)]
         columns += [data[place::size] for place in range(_GENERATION, _GENERATION + 4)]
