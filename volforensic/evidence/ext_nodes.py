@@ -84,7 +84,7 @@ class ExtNodes:
         if acl or acl_high or attributes == _ATTRIBUTES:
             more = self._attributes.extended(data[offset : offset + self._inodes.inode_size])
         form = mode & 0xF000
-        kind = TYPES.get(form, "")
+        kind = TYPES.get(form, "unknown")
         target, extents = None, _NO_EXTENTS
         if form == _FILE:
             size |= size_high << 32

@@ -2,13 +2,16 @@
 
 import stat
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 from volforensic.evidence.attributes import Attribute, Device
 from volforensic.evidence.reader import Window
 
-FILE_TYPES = ("file", "directory", "symlink", "fifo", "socket", "character_device", "block_device", "unknown")
-TYPES = {
+FileType: TypeAlias = Literal[
+    "file", "directory", "symlink", "fifo", "socket", "character_device", "block_device", "unknown"
+]
+FILE_TYPES: tuple[FileType, ...] = get_args(FileType)
+TYPES: dict[int, FileType] = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "directory",
     stat.S_IFLNK: "symlink",
@@ -56,7 +59,7 @@ class Node(NamedTuple):
     """
 
     inode: int
-    type: str
+    type: FileType
     tree: int = 0
     mode: int = 0
     uid: int = 0

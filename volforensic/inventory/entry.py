@@ -6,7 +6,7 @@ import msgspec
 
 from volforensic.evidence.attributes import Attribute
 from volforensic.evidence.capabilities import LONGEST_TEXT
-from volforensic.evidence.node import Extent
+from volforensic.evidence.node import Extent, FileType
 from volforensic.record import Row, nanosecond_text, text_fields
 
 _DeviceNumber: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
@@ -26,7 +26,7 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     volume: int
     path: bytes
-    type: str
+    type: FileType
     inode: int
     tree: int
     allocated: bool
