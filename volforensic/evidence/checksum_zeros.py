@@ -30,6 +30,12 @@ def padded_crc32c(data: bytes, before: int = 0) -> int:
     return found ^ _ALL_ONES
 
 
+def padded_checksum_is_right(data: bytes, place: int) -> bool:
+    """Return whether the four bytes at ``place`` are the CRC-32C of the structure with NUL bytes in their place."""
+    cleared = data[:place] + bytes(4) + data[place + 4 :]
+    return int.from_bytes(data[place : place + 4], "little") == padded_crc32c(cleared)
+
+
 @lru_cache(maxsize=32)
 def _zeros(power: int) -> Map:
     """Return what 2 ** ``power`` NUL bytes make of a CRC."""
