@@ -14,13 +14,14 @@ from volforensic.evidence.node import (
     name_problems,
 )
 from volforensic.evidence.reader import Window
-from volforensic.evidence.xfs_directory import DirectoryEntry, block_entries, is_checked, short_entries
+from volforensic.evidence.xfs_directory import DirectoryEntry, block_entries, block_names, is_checked, short_entries
 from volforensic.evidence.xfs_inodes import LOCAL, Inode, Run, XfsError, XfsInodes
 from volforensic.evidence.xfs_nodes import XfsNodes
 
 _LEAVES = 32 << 30  # where a directory's hash index begins: XFS_DIR2_LEAF_OFFSET, fs/xfs/libxfs/xfs_dir2.h
 _DIRECTORY_CHECKSUM = 4
 _MOST_PROBLEMS = 5
+_DOTS = frozenset((b".", b".."))
 
 
 class XfsReader:
@@ -43,11 +44,10 @@ class XfsReader:
         """Yield the names of a directory; XfsError at the end where a part of it was lost."""
         inode = self._inodes.read(directory.inode)
         problems: list[str] = []
-        for found in self._found(inode, problems):
-            if isinstance(found, str):
-                problems.append(found)
-            elif found.name != b"." and not (found.name == b".." and self._is_directory(found.inode)):
-                yield self._listed(found)
+        for names in self._names(inode, problems):
+            for number, name in names:
+                if name not in _DOTS or (name == b".." and not self._is_directory(number)):
+                    yield self._listed(number, name)
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
@@ -67,19 +67,20 @@ class XfsReader:
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
-    def _found(self, inode: Inode, problems: list[str]) -> Iterator[DirectoryEntry | str]:
+    def _names(self, inode: Inode, problems: list[str]) -> Iterator[list[tuple[int, bytes]]]:
         has_types = self._inodes.has_types
         if inode.format == LOCAL:
-            yield from short_entries(inode.fork, has_types=has_types)
+            yield _taken(short_entries(inode.fork, has_types=has_types), "", problems)
             return
         for number, data in self._directory_blocks(inode, problems):
             if len(problems) >= MOST_DAMAGE:
                 problems[0] = f"more than {MOST_DAMAGE} blocks are damaged, the rest was not read; {problems[0]}"
                 return
+            where = f"block {number} of the directory: "
             if is_checked(data) and not padded_checksum_is_right(data, _DIRECTORY_CHECKSUM):
-                yield f"block {number} of the directory: its checksum is wrong"
-            for found in block_entries(data, has_types=has_types):
-                yield f"block {number} of the directory: {found}" if isinstance(found, str) else found
+                problems.append(f"{where}its checksum is wrong")
+            names = block_names(data, has_types=has_types)
+            yield _taken(block_entries(data, has_types=has_types), where, problems) if names is None else names
 
     def _directory_blocks(self, inode: Inode, problems: list[str]) -> Iterator[tuple[int, bytes]]:
         """Yield each directory block with its number: it may be several blocks of the filesystem, not side by side."""
@@ -120,8 +121,7 @@ class XfsReader:
         except XfsError:
             return True
 
-    def _listed(self, entry: DirectoryEntry) -> Listed:
-        number, name = entry
+    def _listed(self, number: int, name: bytes) -> Listed:
         self._begin_item(number)
         problems = name_problems(name) if b"/" in name or b"\0" in name else ()
         if number in self._skipped:
@@ -132,3 +132,14 @@ class XfsReader:
             reason = f"the inode could not be read: {error}"[:300]
             return Listed(name, number, 0, allocated=True, node=None, problems=(*problems, reason))
         return tuple.__new__(Listed, (name, number, 0, True, node, problems))
+
+
+def _taken(found: Iterator[DirectoryEntry | str], where: str, problems: list[str]) -> list[tuple[int, bytes]]:
+    """Return the entries; what is said about damage goes to ``problems``."""
+    names: list[tuple[int, bytes]] = []
+    for entry in found:
+        if isinstance(entry, str):
+            problems.append(where + entry)
+        else:
+            names.append(entry)
+    return names

@@ -144,7 +144,7 @@ class XfsInodes:
 
     def _judged(self, data: bytes) -> bytes:
         """Return a byte for each inode: 0 where it is one in use and its checksum is right, else it is looked at."""
-        size = self.inode_size
+        size: int = self.inode_size
         count = len(data) // size
         if not self.has_checksums:
             return b"\1" * count
