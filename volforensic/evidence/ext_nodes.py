@@ -84,10 +84,9 @@ class ExtNodes:
         if acl or acl_high or attributes == _ATTRIBUTES:
             more = self._attributes.extended(data[offset : offset + self._inodes.inode_size])
         form = mode & 0xF000
-        kind = TYPES.get(form, "unknown")
+        size |= size_high << 32
         target, extents = None, _NO_EXTENTS
         if form == _FILE:
-            size |= size_high << 32
             if not flags & EXTENTS or magic != _EXTENT_MAGIC or depth or entries > 1:
                 return None
             first = start * self._block_size
@@ -98,17 +97,15 @@ class ExtNodes:
                     return None
                 extents = (_new(Extent, (first, self._window.offset + place, length)),)
         elif form == _LINK:
-            if blocks or size_high or size >= _FAST_LINK:
+            if blocks or size >= _FAST_LINK:
                 return None
             target = data[offset + 40 : offset + 40 + size]
-        elif form == _DIRECTORY:
-            size |= size_high << 32
-        else:
+        elif form != _DIRECTORY:
             return None
         return _new(
             Node,
             (
-                number, kind, 0, mode & 0xFFF, uid | uid_high << 16, gid | gid_high << 16, size,
+                number, TYPES[form], 0, mode & 0xFFF, uid | uid_high << 16, gid | gid_high << 16, size,
                 mtime * _SECOND + (mtime_extra >> 2), atime * _SECOND + (atime_extra >> 2),
                 ctime * _SECOND + (ctime_extra >> 2), birth * _SECOND + (birth_extra >> 2) if birth else None,
                 links, target, extents, more.problems, False, _ACL if more.has_access_list else (), None,
