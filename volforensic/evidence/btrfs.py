@@ -6,13 +6,24 @@ fs/btrfs/inode.c (new_simple_dir: a subvolume's name in a snapshot of its parent
 
 import stat
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
+from volforensic.evidence.attributes import (
+    ACCESS_LIST,
+    BTRFS_FLAGS,
+    CAPABILITY,
+    NOTHING_EXTENDED,
+    Extended,
+    attribute_names,
+    extended,
+    linux_device,
+)
 from volforensic.evidence.btrfs_data import INLINE, FileExtent, extent_chunks, file_extent
 from volforensic.evidence.btrfs_tree import (
+    ATTRIBUTE,
     DIRECTORY_INDEX,
     EXTENT_DATA,
     INODE_ITEM,
@@ -23,6 +34,7 @@ from volforensic.evidence.btrfs_tree import (
     Trees,
 )
 from volforensic.evidence.node import (
+    DEVICES,
     LINK_TARGET_LIMIT,
     NEVER_ENDED,
     TYPES,
@@ -37,9 +49,12 @@ from volforensic.evidence.reader import Window
 
 _TOP_LEVEL = 5
 _PLACEHOLDER_INODE = 2
-_INODE = struct.Struct("<16xQ16xIIII56xqIqIqIqI")  # size, links, uid, gid, mode; access, change, modification, birth
+# size, links, uid, gid, mode, device, flags; times of access, change, modification, birth
+_INODE = struct.Struct("<16xQ16xIIIIQQ40xqIqIqIqI")
 _DIRECTORY_ENTRY = struct.Struct("<QBQ8xHHB")  # key of what it names, length of data, length of the name, type
 _NAMES_AT_ONCE = 4096
+_DIRECTORY_ITEMS = (84, DIRECTORY_INDEX)  # by the name's hash, by the order of writing
+_SECOND = 1_000_000_000
 _UNSOUND = "it stands in a tree block whose checksum is wrong"
 
 
@@ -100,8 +115,11 @@ class BtrfsReader:
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes; what cannot be had of it is left out, and BtrfsError says so at the end."""
+        yield from self._stored(self._extents(tree, inode))
+
+    def _stored(self, extents: Iterator[FileExtent]) -> Iterator[tuple[int, bytes]]:
         lost = []
-        for extent in self._extents(tree, inode):
+        for extent in extents:
             try:
                 if extent.is_written:
                     yield from extent_chunks(extent, self._trees, self._window)
@@ -148,48 +166,85 @@ class BtrfsReader:
         return reference is not None and reference.data[:8] == directory.inode.to_bytes(8, "little")
 
     def _node(self, tree: int, inode: int) -> Node:
-        item = self._trees.find(self._tree(tree).root, (inode, INODE_ITEM, 0))
+        root = self._tree(tree).root
+        together = self._together(root, inode)
+        item = together[0] if together else self._trees.find(root, (inode, INODE_ITEM, 0))
         if item is None or len(item.data) < _INODE.size:
             raise BtrfsError("there is no such inode")
-        size, links, uid, gid, mode, *times = _INODE.unpack_from(item.data)
-        accessed, changed, modified, created = (
-            seconds * 1_000_000_000 + fraction for seconds, fraction in zip(times[::2], times[1::2], strict=True)
-        )
+        size, links, uid, gid, mode, device, flags, *times = _INODE.unpack_from(item.data)
+        accessed, access_rest, changed, change_rest, modified, modification_rest, created, birth_rest = times
         kind = TYPES.get(stat.S_IFMT(mode), "unknown")
-        runs = self._runs(tree, inode, size) if kind == "file" else Runs(())
+        runs = self._runs(self._extents(tree, inode, together), size) if kind == "file" else Runs(())
+        more = self._extended(root, inode, together)
+        target = self._link_target(self._extents(tree, inode, together), size) if kind == "symlink" else None
         return Node(
-            inode=inode,
-            tree=tree,
-            type=kind,
-            mode=stat.S_IMODE(mode),
-            uid=uid,
-            gid=gid,
-            size=size,
-            modified=modified,
-            accessed=accessed,
-            changed=changed,
-            created=created or None,
-            links=links,
-            link_target=self._link_target(tree, inode, size) if kind == "symlink" else None,
-            extents=runs.extents,
-            problems=runs.problems if item.is_sound else (*runs.problems, f"the inode: {_UNSOUND}"),
+            inode,
+            kind,
+            tree,
+            stat.S_IMODE(mode),
+            uid,
+            gid,
+            size,
+            modified * _SECOND + modification_rest,
+            accessed * _SECOND + access_rest,
+            changed * _SECOND + change_rest,
+            created * _SECOND + birth_rest or None,
+            links,
+            target,
+            runs.extents,
+            (*runs.problems, *more.problems, *(() if item.is_sound else (f"the inode: {_UNSOUND}",))),
+            is_placeholder=False,
+            attributes=attribute_names(flags, BTRFS_FLAGS, has_access_list=more.has_access_list),
+            device=linux_device(device) if kind in DEVICES else None,
+            capabilities=more.capabilities,
         )
 
-    def _link_target(self, tree: int, inode: int, size: int) -> bytes:
+    def _together(self, root: int, inode: int) -> list[Item]:
+        """Return an inode's items where all stand in one leaf that is right, its own first; else none of them."""
+        found: list[Item] = []
+        try:
+            for item in self._trees.from_inode(root, inode):
+                owner, kind, _ = item.key
+                if not item.is_sound or (not found and (owner, kind) != (inode, INODE_ITEM)):
+                    return []
+                if owner != inode or kind > EXTENT_DATA:
+                    return found
+                if kind in _DIRECTORY_ITEMS and stat.S_ISDIR(int.from_bytes(found[0].data[52:56], "little")):
+                    return found  # it has no extents behind its names
+                found.append(item)
+        except BtrfsError:
+            return []
+        return []  # they may go on in the next leaf
+
+    def _extended(self, root: int, inode: int, together: list[Item]) -> Extended:
+        """Return what the extended attributes say: each stands in the tree behind its inode."""
+        names: dict[bytes, bytes | None] = {}
+        problems: list[str] = []
+        low, high = (inode, ATTRIBUTE, 0), (inode, ATTRIBUTE + 1, 0)
+        self._trees.damage.clear()
+        for item in together or self._trees.scan(root, low, high):
+            if item.key[1] == ATTRIBUTE:
+                for name, value in _attributes(item, problems):
+                    names.setdefault(name, value)
+        problems += (f"its extended attributes: {reason}" for reason in self._trees.damage)
+        return extended(names, problems) if names or problems else NOTHING_EXTENDED
+
+    def _link_target(self, stored: Iterator[FileExtent], size: int) -> bytes:
         if size > LINK_TARGET_LIMIT:
             raise BtrfsError(f"a symbolic link of {size} bytes")
-        return b"".join(data for _, data in self.chunks(tree, inode))[:size]
+        return b"".join(data for _, data in self._stored(stored))[:size]
 
-    def _extents(self, tree: int, inode: int) -> Iterator[FileExtent]:
+    def _extents(self, tree: int, inode: int, together: Sequence[Item] = ()) -> Iterator[FileExtent]:
         self._trees.damage.clear()
         low, high = (inode, EXTENT_DATA, 0), (inode, EXTENT_DATA + 1, 0)
-        for item in self._trees.scan(self._tree(tree).root, low, high):
-            yield file_extent(item)
+        for item in together or self._trees.scan(self._tree(tree).root, low, high):
+            if item.key[1] == EXTENT_DATA:
+                yield file_extent(item)
 
-    def _runs(self, tree: int, inode: int, size: int) -> Runs:
+    def _runs(self, stored: Iterator[FileExtent], size: int) -> Runs:
         extents: list[Extent] = []
         unmapped = 0
-        for extent in self._extents(tree, inode):
+        for extent in stored:
             if extent.kind == INLINE or (extent.is_written and extent.compression):
                 return Runs(None)
             if extent.is_written:
@@ -203,6 +258,23 @@ class BtrfsReader:
         if unmapped:
             problems.append(f"{unmapped} bytes lie in no chunk of this device")
         return Runs(runs.extents, tuple(problems))
+
+
+def _attributes(item: Item, problems: list[str]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the attributes of one item that are asked for: names that have the same hash share it."""
+    place = 0
+    while place < len(item.data):
+        if place + _DIRECTORY_ENTRY.size > len(item.data):
+            problems.append("an extended attribute of it is cut")
+            return
+        _, _, _, size, length, _ = _DIRECTORY_ENTRY.unpack_from(item.data, place)
+        start = place + _DIRECTORY_ENTRY.size
+        place = start + length + size
+        name = item.data[start : start + length]
+        if place > len(item.data):
+            problems.append("an extended attribute of it is cut")
+        elif name in {CAPABILITY, ACCESS_LIST}:
+            yield name, item.data[start + length : place]
 
 
 def _names(item: Item, lost: list[str]) -> Iterator[_Name]:

@@ -9,7 +9,7 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
-from operator import itemgetter
+from operator import itemgetter, lt
 from typing import NamedTuple
 
 from volforensic.evidence.reader import Window
@@ -18,12 +18,14 @@ from volforensic.evidence.superblocks import btrfs_checksum_is_right, btrfs_supe
 Key = tuple[int, int, int]
 """Object, type, offset: what the items of a tree are sorted by."""
 
-INODE_ITEM, DIRECTORY_INDEX, EXTENT_DATA, ROOT_ITEM, ROOT_REFERENCE = 1, 96, 108, 132, 156
+INODE_ITEM, ATTRIBUTE, DIRECTORY_INDEX, EXTENT_DATA, ROOT_ITEM, ROOT_REFERENCE = 1, 24, 96, 108, 132, 156
 _CHUNK_ITEM = 228
 _CHUNK_OBJECT = 256
 _HEADER_SIZE = 101
 _ITEM = struct.Struct("<QBQII")  # key, where its data is behind the header, how many bytes
 _POINTER = struct.Struct("<QBQQQ")  # key, address, generation
+_ITEM_FORMS = _ITEM, struct.Struct("<QBQ8x"), struct.Struct("<17xII")
+_POINTER_FORMS = _POINTER, struct.Struct("<QBQ16x"), struct.Struct("<17xQQ")
 _KEY = struct.Struct("<QBQ")
 _CHUNK = struct.Struct("<Q16xQ12xHH")  # length, type, stripes, sub-stripes
 _STRIPE = struct.Struct("<QQ16x")  # device, offset
@@ -33,6 +35,8 @@ _LARGEST_BLOCK = 64 << 10
 _CACHE_BYTES = 16 << 20
 _MOST_CHUNKS = 1 << 18
 _MOST_DAMAGE = 100
+_MOST_RIGHT = 1 << 20
+_LAST_KEY = (1 << 64, 0, 0)
 
 
 class BtrfsError(ValueError):
@@ -98,6 +102,8 @@ class Trees:
             raise BtrfsError(f"the superblock says that a tree block has {size} bytes")
         self.damage: list[str] = []
         self._chunks: list[_Chunk] = []
+        self._right: set[int] = set()
+        self._leaf: tuple[int, Key, Key, _Block] | None = None
         self._block = lru_cache(maxsize=_CACHE_BYTES // size)(self._read_block)
         self._add_system_chunks()
         self._add_chunks()
@@ -124,6 +130,32 @@ class Trees:
                 return None
             address, level = block.values[index][0], block.level - 1
         return None
+
+    def from_inode(self, root: int, inode: int) -> Iterator[Item]:
+        """Yield the items from an inode's first on to the end of their leaf; BtrfsError where a block is bad.
+
+        Neighbours share their leaf: the last one is kept, with the keys that its parents give it.
+        """
+        key = (inode, 0, 0)
+        if self._leaf is None or self._leaf[0] != root or not self._leaf[1] <= key < self._leaf[2]:
+            self._leaf = (root, *self._descend(root, key))
+        block = self._leaf[3]
+        for index in range(bisect_left(block.keys, key), len(block.keys)):
+            yield _item(block, index)
+
+    def _descend(self, root: int, key: Key) -> tuple[Key, Key, _Block]:
+        """Return the leaf in which a key would stand, and from which to before which key its parents ask it."""
+        block = self._at(root, None)
+        low, high = (0, 0, 0), _LAST_KEY
+        while block.level:
+            index = max(0, bisect_right(block.keys, key) - 1)
+            if index + 1 < len(block.keys):
+                high = min(high, block.keys[index + 1])
+            if not block.keys or high <= key:
+                raise BtrfsError("its tree is damaged")
+            low = max(low, block.keys[index])
+            block = self._at(block.values[index][0], block.level - 1)
+        return low, high, block
 
     def scan(self, root: int, low: Key, high: Key) -> Iterator[Item]:
         """Yield the items from ``low`` to before ``high`` in order; a block that is bad is named in ``damage``."""
@@ -160,14 +192,19 @@ class Trees:
     def _read_block(self, address: int) -> _Block:
         """Return the block at a logical address, of its copies the first whose checksum is right."""
         size = self.superblock.block_size
-        copies = [self._window.read_at(place, size) for place in self.physical(address, size)]
-        whole = [data for data in copies if len(data) == size and data[48:56] == address.to_bytes(8, "little")]
-        if not whole:
-            raise BtrfsError(f"there is no tree block at {address}")
-        for data in whole:
-            if btrfs_checksum_is_right(data, self.superblock.checksum_type):
+        first = b""
+        for place in self.physical(address, size):
+            data = self._window.read_at(place, size)
+            if len(data) < size or data[48:56] != address.to_bytes(8, "little"):
+                continue
+            if place in self._right or btrfs_checksum_is_right(data, self.superblock.checksum_type):
+                if len(self._right) < _MOST_RIGHT:
+                    self._right.add(place)  # read again when the cache has lost it, it is not verified again
                 return _decode(data, address, is_sound=True)
-        return _decode(whole[0], address, is_sound=False)
+            first = first or data
+        if not first:
+            raise BtrfsError(f"there is no tree block at {address}")
+        return _decode(first, address, is_sound=False)
 
     def _add_system_chunks(self) -> None:
         raw, position = self.superblock.system_chunks, 0
@@ -204,6 +241,7 @@ class Trees:
 
 def _item(block: _Block, index: int) -> Item:
     start, size = block.values[index]
+    start += _HEADER_SIZE
     return Item(block.keys[index], block.data[start : start + size], block.is_sound)
 
 
@@ -212,24 +250,15 @@ def _decode(data: bytes, address: int, *, is_sound: bool) -> _Block:
     count, level = struct.unpack_from("<IB", data, 96)
     if level > _HIGHEST_LEVEL:
         raise BtrfsError(f"the tree block at {address} says that it is of level {level}")
-    form = _POINTER if level else _ITEM
+    form, key_form, value_form = _POINTER_FORMS if level else _ITEM_FORMS
     room = (len(data) - _HEADER_SIZE) // form.size
-    entries = list(form.iter_unpack(data[_HEADER_SIZE : _HEADER_SIZE + min(count, room) * form.size]))
-    if level:
-        found = [(entry[:3], entry[3:]) for entry in entries]
-    else:
-        found = [
-            (entry[:3], (entry[3] + _HEADER_SIZE, entry[4]))
-            for entry in entries
-            if _HEADER_SIZE + entry[3] + entry[4] <= len(data)
-        ]
-    keys = [key for key, _ in found]
-    if len(found) < count or any(map(_not_below, keys, keys[1:])):
-        is_sound = False
-        found.sort()
-        keys = [key for key, _ in found]
-    return _Block(level, keys, [value for _, value in found], data, is_sound)
-
-
-def _not_below(first: Key, second: Key) -> bool:
-    return first >= second
+    raw = data[_HEADER_SIZE : _HEADER_SIZE + min(count, room) * form.size]
+    keys: list[Key] = list(key_form.iter_unpack(raw))
+    values: list[tuple[int, int]] = list(value_form.iter_unpack(raw))
+    fits = count <= room and (level or max(map(sum, values), default=0) <= len(data) - _HEADER_SIZE)
+    if fits and all(map(lt, keys, keys[1:])):
+        return _Block(level, keys, values, data, is_sound)
+    found = sorted(
+        (key, value) for key, value in zip(keys, values, strict=True) if level or sum(value) <= len(data) - _HEADER_SIZE
+    )
+    return _Block(level, [key for key, _ in found], [value for _, value in found], data, is_sound=False)

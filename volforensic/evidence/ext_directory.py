@@ -22,6 +22,36 @@ class DirectoryEntry(NamedTuple):
     is_deleted: bool = False
 
 
+class Names(NamedTuple):
+    """The entries of a block whose chain is whole: number and name of those in use, and the deleted ones."""
+
+    living: list[tuple[int, bytes]]
+    deleted: list[DirectoryEntry]
+
+
+def block_names(data: bytes, most_inodes: int) -> Names | None:
+    """Return the entries of a block; None where they do not chain to its end: see ``directory_entries``."""
+    found = Names([], [])
+    living = found.living
+    position, end = 0, len(data)
+    unpack = _ENTRY.unpack_from
+    while position + 8 <= end:
+        number, length, name_length, _ = unpack(data, position)
+        used = name_length + 11 & ~3
+        if length < used or length & 3 or position + length > end:
+            return None
+        if number:
+            living.append((number, data[position + 8 : position + 8 + name_length]))
+        else:
+            used = 8
+        if length >= used + 12:  # room for a deleted entry
+            slack = data[position + used : position + length]
+            if slack.count(0) < length - used:
+                found.deleted.extend(_deleted(data, position + used, position + length, most_inodes))
+        position += length
+    return found
+
+
 def directory_entries(data: bytes, most_inodes: int) -> Iterator[DirectoryEntry | str]:
     """Yield the entries of a block in use; a text where they stop to chain: what follows is taken from its bytes."""
     position = 0

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from volforensic.evidence.checksum_zeros import padded_crc32c
+from volforensic.evidence.ext_attributes import AttributeBlocks
+from volforensic.evidence.ext_tables import InodeTables
 from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import crc32c, ext_superblock
@@ -29,7 +32,7 @@ _LEAF = struct.Struct("<IHHI")
 _INDEX = struct.Struct("<IIH")
 _ALL_ONES = 0xFFFFFFFF
 _MOST_REMARKS = 5
-_INODES_AT_ONCE = 64
+_MOST_GROUPS = 1 << 16
 
 
 class UnknownGeometryError(ValueError):
@@ -68,9 +71,9 @@ class ExtInodes:
         raw = copy.raw
         log_size, self._per_group = struct.unpack_from("<I12xI", raw, 24)
         revision, incompatible, read_only = struct.unpack_from("<I16xII", raw, 76)
-        self._inode_size = struct.unpack_from("<H", raw, 88)[0] if revision else 128
+        self.inode_size = struct.unpack_from("<H", raw, 88)[0] if revision else 128
         wide = struct.unpack_from("<H", raw, 254)[0] if incompatible & _WIDE else 32
-        if log_size > 6 or not self._per_group or not 128 <= self._inode_size <= 4096 or not 32 <= wide <= 1024:
+        if log_size > 6 or not self._per_group or not 128 <= self.inode_size <= 4096 or not 32 <= wide <= 1024:
             raise UnknownGeometryError("the superblock's numbers cannot be")
         if incompatible & _META_GROUPS:
             raise UnknownGeometryError("meta block groups")
@@ -91,20 +94,18 @@ class ExtInodes:
             self._seed = struct.unpack_from("<I", raw, 624)[0] ^ _ALL_ONES
         else:
             self._seed = crc32c(raw[104:120])
-        self._tables: dict[int, int] = {}
-        self._piece = lru_cache(512)(lambda place: window.read_at(place, _INODES_AT_ONCE * self._inode_size))
+        seed = self._seed if self._has_checksums else None
+        table = lru_cache(_MOST_GROUPS)(self._table)
+        self.at = InodeTables(window, self.inode_size, self._per_group, table, seed).at
 
     def read(self, number: int) -> Inode:
         """Return the inode; ValueError where its place cannot be read."""
-        group, index = divmod(number - 1, self._per_group)
-        table = self._table(group) if number > 0 else 0
-        piece, within = divmod(index, _INODES_AT_ONCE)
-        data = self._piece(table * self.block_size + piece * _INODES_AT_ONCE * self._inode_size) if table else b""
-        raw = data[within * self._inode_size : (within + 1) * self._inode_size]
-        if len(raw) < self._inode_size:
-            raise ValueError(f"inode {number} lies outside the volume")
-        inode = Inode(number, raw, struct.unpack_from("<I", raw, 32)[0], is_sound=True)
-        return inode._replace(is_sound=self._is_right(inode)) if self._has_checksums else inode
+        data, offset, is_right = self.at(number)
+        raw = data[offset : offset + self.inode_size]
+        inode = Inode(number, raw, int.from_bytes(raw[32:36], "little"), is_sound=True)
+        if is_right and (not self._has_checksums or _has_high_checksum(raw)):
+            return inode
+        return inode._replace(is_sound=self._is_right(inode))
 
     def block_map(self, inode: Inode, size: int) -> BlockMap:
         """Return where the first ``size`` bytes of the file lie; holes and unwritten extents are left out."""
@@ -136,6 +137,15 @@ class ExtInodes:
         for start, block, count in block_map.runs:
             size = self.block_size
             yield Extent(start * size, self._window.offset + block * size, count * size)
+
+    def attribute_blocks(self) -> AttributeBlocks:
+        """Return the reader of extended attributes."""
+        seed = self._seed if self._has_checksums else None
+        return AttributeBlocks(self.read_block, self.block_size, seed)
+
+    def read_block(self, block: int) -> bytes:
+        """Return a block of the volume, shorter where that ends before."""
+        return self._window.read_at(block * self.block_size, self.block_size)
 
     def unnamed(self, named: bytearray) -> Iterator[int]:
         """Yield the inodes in use (by the bitmaps) whose bit in ``named`` is not set: no name led to them.
@@ -191,18 +201,15 @@ class ExtInodes:
             return ""
         if data[-12:-4] != b"\0\0\0\0\x0c\0\0\xde":
             return "it has no checksum"
-        found = crc32c(data[:-12], seed) ^ _ALL_ONES
+        found = padded_crc32c(data[:-12], seed) ^ _ALL_ONES
         return "" if int.from_bytes(data[-4:], "little") == found else "its checksum is wrong"
 
     def _table(self, group: int) -> int:
-        if group not in self._tables:
-            raw = self._descriptor(group)
-            low = struct.unpack_from("<I", raw, 8)[0] if len(raw) >= 32 else 0
-            high = struct.unpack_from("<I", raw, 40)[0] if len(raw) >= 64 else 0
-            if len(self._tables) >= 1 << 20:
-                self._tables.clear()
-            self._tables[group] = low | high << 32
-        return self._tables[group]
+        """Return the byte at which a group's inode table begins, 0 where that cannot be read."""
+        raw = self._descriptor(group)
+        low = int.from_bytes(raw[8:12], "little") if len(raw) >= 32 else 0
+        high = int.from_bytes(raw[40:44], "little") if len(raw) >= 64 else 0
+        return int((low | high << 32) * self.block_size)
 
     def _descriptor(self, group: int) -> bytes:
         return self._window.read_at(self._descriptors + group * self._descriptor_size, self._descriptor_size)
@@ -213,7 +220,7 @@ class ExtInodes:
     def _is_right(self, inode: Inode) -> bool:
         """Return whether the inode's checksum fits: its low half in the first 128 bytes, its high half behind."""
         raw = inode.raw
-        has_high = len(raw) > 132 and int.from_bytes(raw[128:130], "little") >= 4
+        has_high = _has_high_checksum(raw)
         stored = int.from_bytes(raw[124:126], "little")
         cleared = raw[:124] + b"\0\0" + raw[126:]
         if has_high:
@@ -289,6 +296,10 @@ class ExtInodes:
                 yield from self._indirect(
                     pointer, level - 1, start + index * per_block ** (level - 1), problems, visited
                 )
+
+
+def _has_high_checksum(raw: bytes) -> bool:
+    return len(raw) > 132 and int.from_bytes(raw[128:130], "little") >= 4
 
 
 def _continues(run: tuple[int, int, int], start: int, block: int) -> bool:

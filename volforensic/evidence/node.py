@@ -2,12 +2,16 @@
 
 import stat
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias, get_args
 
+from volforensic.evidence.attributes import Attribute, Device
 from volforensic.evidence.reader import Window
 
-FILE_TYPES = ("file", "directory", "symlink", "fifo", "socket", "character_device", "block_device", "unknown")
-TYPES = {
+FileType: TypeAlias = Literal[
+    "file", "directory", "symlink", "fifo", "socket", "character_device", "block_device", "unknown"
+]
+FILE_TYPES: tuple[FileType, ...] = get_args(FileType)
+TYPES: dict[int, FileType] = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "directory",
     stat.S_IFLNK: "symlink",
@@ -17,6 +21,7 @@ TYPES = {
     stat.S_IFBLK: "block_device",
 }
 """A mode's file type bits (inode(7)) in words."""
+DEVICES = ("character_device", "block_device")
 LINK_TARGET_LIMIT = 4096
 MOST_EXTENTS = 65536
 _READ_SIZE = 1 << 20
@@ -48,11 +53,13 @@ class Node(NamedTuple):
     """An inode: times are nanoseconds since 1970 UTC, ``extents`` is None where bytes need the filesystem to be read.
 
     ``tree`` is the subvolume of a btrfs, 0 elsewhere; inode numbers are unique within a tree. A placeholder is a
-    directory that is empty by its nature: nothing is listed in it.
+    directory that is empty by its nature: nothing is listed in it. ``attributes`` are the flags that are set,
+    ``device`` the major and minor number of a device node, ``capabilities`` those of a program, as getcap(8) prints
+    them.
     """
 
     inode: int
-    type: str
+    type: FileType
     tree: int = 0
     mode: int = 0
     uid: int = 0
@@ -67,6 +74,9 @@ class Node(NamedTuple):
     extents: tuple[Extent, ...] | None = None
     problems: tuple[str, ...] = ()
     is_placeholder: bool = False
+    attributes: tuple[Attribute, ...] = ()
+    device: Device | None = None
+    capabilities: str | None = None
 
 
 class Listed(NamedTuple):

@@ -7,6 +7,7 @@ in groups that are powers of 3, 5 and 7), fs/btrfs/disk-io.h (btrfs_sb_offset).
 import hashlib
 import struct
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from volforensic.evidence.reader import Window
@@ -29,9 +30,15 @@ class SuperblockCopy(NamedTuple):
 
 def crc32c(data: bytes, before: int = 0) -> int:
     """Return the CRC-32C of the bytes, going on from that of the bytes before."""
+    return _library()(before, data)
+
+
+@cache
+def _library() -> Callable[[int, bytes], int]:
     from dissect.util.hash import crc32c as library  # noqa: PLC0415 - the parent process loads no library for formats
 
-    return int(library.update(before, data))
+    update: Callable[[int, bytes], int] = library.update
+    return update
 
 
 def checksum_is_right(data: bytes, place: int) -> bool:

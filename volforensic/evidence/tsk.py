@@ -8,10 +8,10 @@ import pytsk3
 
 from volforensic.evidence.ext import EXT_KINDS, ExtReader
 from volforensic.evidence.ext_inodes import UnknownGeometryError
-from volforensic.evidence.node import NEVER_ENDED, SLASH_IN_NAME, Extent, Listed, Node, Runs, checked_runs
+from volforensic.evidence.node import NEVER_ENDED, SLASH_IN_NAME, Extent, FileType, Listed, Node, Runs, checked_runs
 from volforensic.evidence.reader import Window
 
-_TYPES = {
+_TYPES: dict[int, FileType] = {
     int(pytsk3.TSK_FS_META_TYPE_REG): "file",
     int(pytsk3.TSK_FS_META_TYPE_DIR): "directory",
     int(pytsk3.TSK_FS_META_TYPE_LNK): "symlink",

@@ -2,29 +2,26 @@
 
 import stat
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
+from volforensic.evidence.checksum_zeros import padded_checksum_is_right
 from volforensic.evidence.node import (
-    LINK_TARGET_LIMIT,
     MOST_DAMAGE,
     NEVER_ENDED,
-    TYPES,
     Listed,
     Node,
-    Runs,
-    checked_runs,
     extents_chunks,
     name_problems,
 )
 from volforensic.evidence.reader import Window
-from volforensic.evidence.superblocks import checksum_is_right
-from volforensic.evidence.xfs_directory import DirectoryEntry, block_entries, is_checked, short_entries
+from volforensic.evidence.xfs_directory import DirectoryEntry, block_entries, block_names, is_checked, short_entries
 from volforensic.evidence.xfs_inodes import LOCAL, Inode, Run, XfsError, XfsInodes
+from volforensic.evidence.xfs_nodes import XfsNodes
 
 _LEAVES = 32 << 30  # where a directory's hash index begins: XFS_DIR2_LEAF_OFFSET, fs/xfs/libxfs/xfs_dir2.h
-_LINK_MAGIC = b"XSLM"
-_LINK_HEADER = 56
 _DIRECTORY_CHECKSUM = 4
 _MOST_PROBLEMS = 5
+_DOTS = frozenset((b".", b".."))
 
 
 class XfsReader:
@@ -36,20 +33,21 @@ class XfsReader:
         self._begin_item = begin_item
         self._skipped = skipped
         self._inodes = XfsInodes(window)
+        self._nodes = XfsNodes(window, self._inodes)
+        self._is_directory = lru_cache(4096)(self._reads_as_directory)
 
     def root(self) -> Node:
         """Return the root directory."""
-        return self._node(self._inodes.read(self._inodes.root))
+        return self._nodes.node(self._inodes.root)
 
     def entries(self, directory: Node) -> Iterator[Listed]:
         """Yield the names of a directory; XfsError at the end where a part of it was lost."""
         inode = self._inodes.read(directory.inode)
         problems: list[str] = []
-        for found in self._found(inode, problems):
-            if isinstance(found, str):
-                problems.append(found)
-            elif found.name != b"." and not (found.name == b".." and self._is_directory(found.inode)):
-                yield self._listed(found)
+        for names in self._names(inode, problems):
+            for number, name in names:
+                if name not in _DOTS or (name == b".." and not self._is_directory(number)):
+                    yield self._listed(number, name)
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
@@ -69,19 +67,20 @@ class XfsReader:
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
-    def _found(self, inode: Inode, problems: list[str]) -> Iterator[DirectoryEntry | str]:
+    def _names(self, inode: Inode, problems: list[str]) -> Iterator[list[tuple[int, bytes]]]:
         has_types = self._inodes.has_types
         if inode.format == LOCAL:
-            yield from short_entries(inode.fork, has_types=has_types)
+            yield _taken(short_entries(inode.fork, has_types=has_types), "", problems)
             return
         for number, data in self._directory_blocks(inode, problems):
             if len(problems) >= MOST_DAMAGE:
                 problems[0] = f"more than {MOST_DAMAGE} blocks are damaged, the rest was not read; {problems[0]}"
                 return
-            if is_checked(data) and not checksum_is_right(data, _DIRECTORY_CHECKSUM):
-                yield f"block {number} of the directory: its checksum is wrong"
-            for found in block_entries(data, has_types=has_types):
-                yield f"block {number} of the directory: {found}" if isinstance(found, str) else found
+            where = f"block {number} of the directory: "
+            if is_checked(data) and not padded_checksum_is_right(data, _DIRECTORY_CHECKSUM):
+                problems.append(f"{where}its checksum is wrong")
+            names = block_names(data, has_types=has_types)
+            yield _taken(block_entries(data, has_types=has_types), where, problems) if names is None else names
 
     def _directory_blocks(self, inode: Inode, problems: list[str]) -> Iterator[tuple[int, bytes]]:
         """Yield each directory block with its number: it may be several blocks of the filesystem, not side by side."""
@@ -116,65 +115,31 @@ class XfsReader:
     def _joined(self, parts: dict[int, bytes], count: int) -> bytes:
         return b"".join(parts.get(index, bytes(self._inodes.block_size)) for index in range(count))
 
-    def _is_directory(self, number: int) -> bool:
+    def _reads_as_directory(self, number: int) -> bool:
         try:
             return stat.S_ISDIR(self._inodes.read(number).mode)
         except XfsError:
             return True
 
-    def _listed(self, entry: DirectoryEntry) -> Listed:
-        number, name = entry
+    def _listed(self, number: int, name: bytes) -> Listed:
         self._begin_item(number)
-        problems = name_problems(name)
+        problems = name_problems(name) if b"/" in name or b"\0" in name else ()
         if number in self._skipped:
             return Listed(name, number, 0, allocated=True, node=None, problems=(*problems, NEVER_ENDED))
         try:
-            node = self._node(self._inodes.read(number))
+            node = self._nodes.node(number)
         except (XfsError, OSError) as error:
             reason = f"the inode could not be read: {error}"[:300]
             return Listed(name, number, 0, allocated=True, node=None, problems=(*problems, reason))
-        return Listed(name, number, 0, allocated=True, node=node, problems=problems)
+        return tuple.__new__(Listed, (name, number, 0, True, node, problems))
 
-    def _node(self, inode: Inode) -> Node:
-        if not inode.mode:
-            raise XfsError("it is not in use")
-        kind = TYPES.get(stat.S_IFMT(inode.mode), "unknown")
-        runs = self._runs(inode) if kind == "file" else Runs(())
-        return Node(
-            inode=inode.number,
-            type=kind,
-            mode=stat.S_IMODE(inode.mode),
-            uid=inode.uid,
-            gid=inode.gid,
-            size=inode.size,
-            modified=inode.modified,
-            accessed=inode.accessed,
-            changed=inode.changed,
-            created=inode.created,
-            links=inode.links,
-            link_target=self._link_target(inode) if kind == "symlink" else None,
-            extents=runs.extents,
-            problems=runs.problems if inode.is_sound else (*runs.problems, "the checksum of its inode is wrong"),
-        )
 
-    def _runs(self, inode: Inode) -> Runs:
-        if inode.format == LOCAL:  # the bytes lie in the inode
-            return Runs(None)
-        problems: list[str] = []
-        runs = checked_runs(self._inodes.extents(inode, problems), inode.size, self._window)
-        return Runs(runs.extents, (*runs.problems, *dict.fromkeys(problems[:_MOST_PROBLEMS])))
-
-    def _link_target(self, inode: Inode) -> bytes:
-        if inode.size > LINK_TARGET_LIMIT:
-            raise XfsError(f"a symbolic link of {inode.size} bytes")
-        if inode.format == LOCAL:
-            return inode.fork[: inode.size]
-        parts: list[bytes] = []
-        problems: list[str] = []
-        for run in self._inodes.runs(inode, problems):
-            for index in range(min(run.length, LINK_TARGET_LIMIT // 256)):
-                data = self._inodes.read_block(run.block + index)
-                parts.append(data[_LINK_HEADER:] if data.startswith(_LINK_MAGIC) else data)
-        if problems:
-            raise XfsError(problems[0])
-        return b"".join(parts)[: inode.size]
+def _taken(found: Iterator[DirectoryEntry | str], where: str, problems: list[str]) -> list[tuple[int, bytes]]:
+    """Return the entries; what is said about damage goes to ``problems``."""
+    names: list[tuple[int, bytes]] = []
+    for entry in found:
+        if isinstance(entry, str):
+            problems.append(where + entry)
+        else:
+            names.append(entry)
+    return names

@@ -11,6 +11,8 @@ _BLOCK_MAGICS = {b"XD2B", b"XDB3"}  # the one block of a small directory: its ha
 _CHECKED_MAGICS = {b"XDB3", b"XDD3"}
 _HEADERS = {b"XD2B": 16, b"XD2D": 16, b"XDB3": 64, b"XDD3": 64}
 _FREE = b"\xff\xff"
+_FREE_NUMBERS = 0xFFFF << 48  # what begins free space, as a number of eight bytes
+_ENTRY = struct.Struct(">QB")
 
 
 class DirectoryEntry(NamedTuple):
@@ -41,6 +43,31 @@ def short_entries(fork: bytes, *, has_types: bool) -> Iterator[DirectoryEntry | 
 def is_checked(data: bytes) -> bool:
     """Return whether a directory block is of the kind that has a checksum (its bytes 4 to 7)."""
     return data[:4] in _CHECKED_MAGICS
+
+
+def block_names(data: bytes, *, has_types: bool) -> list[tuple[int, bytes]] | None:
+    """Return inode number and name of the entries of a directory block; None where it is damaged: ``block_entries``."""
+    position = _HEADERS.get(data[:4], 0)
+    end = len(data)
+    if data[:4] in _BLOCK_MAGICS:
+        end -= 8 + int.from_bytes(data[-8:-4], "big") * 8
+    if not position or end < position:
+        return None
+    found: list[tuple[int, bytes]] = []
+    unpack, fixed = _ENTRY.unpack_from, 11 + has_types + 7
+    while position + 9 <= end:
+        number, name_length = unpack(data, position)
+        if number >= _FREE_NUMBERS:
+            length = number >> 32 & 0xFFFF
+            if length < 8 or length & 7:
+                return None
+        else:
+            length = fixed + name_length & ~7
+            if not name_length:
+                return None
+            found.append((number, data[position + 9 : position + 9 + name_length]))
+        position += length
+    return found if position == end else None
 
 
 def block_entries(data: bytes, *, has_types: bool) -> Iterator[DirectoryEntry | str]:

@@ -7,22 +7,30 @@ xfs_inode_buf.c. A block of an extent tree is entered once and its level falls b
 import struct
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
+from volforensic.evidence.attributes import NOTHING_EXTENDED, Extended
+from volforensic.evidence.checksum_zeros import padded_crc32c
 from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
+from volforensic.evidence.xfs_attributes import block_attributes, short_attributes
 
 LOCAL, EXTENTS, BTREE = 1, 2, 3
-_CORE = struct.Struct(">2sHBBHIII12x8s8s8sQ8x4xIHB")
+_CORE = struct.Struct(">2sHBBHIII12x8s8s8sQ8x4xIHB7xH")
 _RECORD = struct.Struct(">QQ")
 _INODE_CHECKSUM, _TREE_CHECKSUM = 100, 64
-_BIG_TIME, _MANY_EXTENTS = 1 << 3, 1 << 4
+_DAX, BIG_TIME, MANY_EXTENTS = 1, 1 << 3, 1 << 4
 _INODES_AT_ONCE = 64
+_CACHE_BYTES = 64 << 20
+_MOST_VERDICTS = 1 << 18
+_USED = b"IN"
 _DEEPEST = 9
 _SHORT_HEADER, _LONG_HEADER = 24, 72
-_EPOCH_OF_BIG_TIME = (1 << 31) * 1_000_000_000
+EPOCH_OF_BIG_TIME = (1 << 31) * 1_000_000_000
 _MOST_RECORDS = 1 << 20
+_MOST_ATTRIBUTE_RUNS = 1 << 12
 
 
 class XfsError(ValueError):
@@ -46,6 +54,10 @@ class Inode(NamedTuple):
     extents: int
     fork: bytes
     is_sound: bool
+    flags: int
+    attribute_format: int
+    attribute_extents: int
+    attribute_fork: bytes
 
 
 class Run(NamedTuple):
@@ -54,6 +66,15 @@ class Run(NamedTuple):
     start: int
     block: int
     length: int
+
+
+class _Piece(NamedTuple):
+    """Some inodes: the first, that behind the last, their bytes, a byte for each as verdict."""
+
+    first: int
+    end: int
+    data: bytes
+    verdicts: bytes
 
 
 class XfsInodes:
@@ -68,7 +89,7 @@ class XfsInodes:
         self.block_size = struct.unpack_from(">I", raw, 4)[0]
         self.root = struct.unpack_from(">Q", raw, 56)[0]
         self._group_blocks, self._groups = struct.unpack_from(">II", raw, 84)
-        version, _, self._inode_size = struct.unpack_from(">HHH", raw, 100)
+        version, _, self.inode_size = struct.unpack_from(">HHH", raw, 100)
         inodes_log, self._group_log = raw[123], raw[124]
         features, incompatible = struct.unpack_from(">I12xI", raw, 200)
         self.has_checksums = version & 0xF == 5
@@ -77,25 +98,67 @@ class XfsInodes:
         self._inode_bits = self._group_log + inodes_log
         if not 512 <= self.block_size <= 65536 or self.block_size & (self.block_size - 1):
             raise XfsError(f"the superblock says that a block has {self.block_size} bytes")
-        if not 256 <= self._inode_size <= 2048 or self.directory_block_size > 65536:
-            raise XfsError(f"the superblock says that an inode has {self._inode_size} bytes")
+        if not 256 <= self.inode_size <= 2048 or self.directory_block_size > 65536:
+            raise XfsError(f"the superblock says that an inode has {self.inode_size} bytes")
         if not 0 < self._group_log <= 32 or inodes_log > 8 or not self._group_blocks <= 1 << self._group_log:
             raise XfsError(f"the superblock says that a group has {self._group_blocks} blocks")
-        self._piece = lru_cache(512)(lambda place: window.read_at(place, _INODES_AT_ONCE * self._inode_size))
+        self._pieces = lru_cache(max(4, _CACHE_BYTES // (_INODES_AT_ONCE * self.inode_size)))(self._read_piece)
+        self._piece = _Piece(0, 0, b"", b"")
+        self._verdicts: dict[int, bytes] = {}
+
+    def at(self, number: int) -> tuple[bytes, int, bool]:
+        """Return some inodes, where among them this one stands, and whether its checksum was seen to be right.
+
+        False means that it must be looked at alone. XfsError where the inode's place cannot be read.
+        """
+        first, end, data, verdicts = self._piece
+        if not first <= number < end:
+            group, within = number >> self._inode_bits, number & ((1 << self._inode_bits) - 1)
+            if group >= self._groups:
+                raise XfsError(f"inode {number} would lie in group {group} of {self._groups}")
+            piece = self._pieces(group, within // _INODES_AT_ONCE)
+            if not piece.first <= number < piece.end:
+                raise XfsError(f"inode {number} lies outside the volume")
+            first, end, data, verdicts = self._piece = piece
+        index = number - first
+        return data, index * self.inode_size, not verdicts[index]
 
     def read(self, number: int) -> Inode:
         """Return the inode; XfsError where there is none."""
-        group, within = number >> self._inode_bits, number & ((1 << self._inode_bits) - 1)
-        if group >= self._groups:
-            raise XfsError(f"inode {number} would lie in group {group} of {self._groups}")
-        piece, index = divmod(within, _INODES_AT_ONCE)
-        start = group * self._group_blocks * self.block_size + piece * _INODES_AT_ONCE * self._inode_size
-        raw = self._piece(start)[index * self._inode_size : (index + 1) * self._inode_size]
-        if len(raw) < self._inode_size:
-            raise XfsError(f"inode {number} lies outside the volume")
+        data, offset, _ = self.at(number)
+        raw = data[offset : offset + self.inode_size]
         if not raw.startswith(b"IN"):
             raise XfsError(f"there is no inode {number}: its place holds something else")
         return self._decode(number, raw)
+
+    def _read_piece(self, group: int, number: int) -> _Piece:
+        size = self.inode_size
+        start = group * self._group_blocks * self.block_size + number * _INODES_AT_ONCE * size
+        data = self._window.read_at(start, _INODES_AT_ONCE * size)
+        first = (group << self._inode_bits) + number * _INODES_AT_ONCE
+        if first not in self._verdicts:
+            if len(self._verdicts) >= _MOST_VERDICTS:
+                self._verdicts.clear()
+            self._verdicts[first] = self._judged(data)
+        return _Piece(first, first + len(data) // size, data, self._verdicts[first])
+
+    def _judged(self, data: bytes) -> bytes:
+        """Return a byte for each inode: 0 where it is one in use and its checksum is right, else it is looked at."""
+        size: int = self.inode_size
+        count = len(data) // size
+        if not self.has_checksums:
+            return b"\1" * count
+        cleared = bytearray(data[: count * size])
+        for place in range(_INODE_CHECKSUM, _INODE_CHECKSUM + 4):
+            cleared[place::size] = bytes(count)
+        verdicts = bytearray(b"\1" * count)
+        for number in range(count):
+            start = number * size
+            if data.startswith(_USED, start) and data[start + 2 : start + 4] != b"\0\0":
+                stored = data[start + _INODE_CHECKSUM : start + _INODE_CHECKSUM + 4]
+                found = padded_crc32c(bytes(cleared[start : start + size]))
+                verdicts[number] = found != int.from_bytes(stored, "little")
+        return bytes(verdicts)
 
     def runs(self, inode: Inode, problems: list[str]) -> Iterator[Run]:
         """Yield the runs of blocks that were written, in the file's order; what is damaged goes to ``problems``."""
@@ -106,7 +169,7 @@ class XfsInodes:
                 return
             if high >> 63:
                 continue  # allocated and never written: the host read NUL bytes there
-            place = self._place((high & 0x1FF) << 43 | low >> 21)
+            place = self.place((high & 0x1FF) << 43 | low >> 21)
             if place is None:
                 problems.append("an extent lies outside the volume")
                 continue
@@ -122,7 +185,28 @@ class XfsInodes:
         """Return a block of the volume."""
         return self._window.read_at(block * self.block_size, self.block_size)
 
-    def _place(self, block: int) -> int | None:
+    def extended(self, inode: Inode) -> Extended:
+        """Return what the extended attributes of an inode say."""
+        if not inode.attribute_fork:
+            return NOTHING_EXTENDED
+        if inode.attribute_format == LOCAL:
+            return short_attributes(inode.attribute_fork)
+        problems: list[str] = []
+        as_data = inode._replace(
+            format=inode.attribute_format, extents=inode.attribute_extents, fork=inode.attribute_fork
+        )
+        runs = list(islice(self.runs(as_data, problems), _MOST_ATTRIBUTE_RUNS))
+        if not runs and inode.attribute_format == EXTENTS and not problems:
+            return NOTHING_EXTENDED
+
+        def read_block(number: int) -> bytes:
+            place = next((run.block + number - run.start for run in runs if 0 <= number - run.start < run.length), None)
+            return b"" if place is None else self.read_block(place)
+
+        return block_attributes(read_block, problems, has_checksums=self.has_checksums)
+
+    def place(self, block: int) -> int | None:
+        """Return which block of the volume a block of a group is; None where it is none."""
         group, within = block >> self._group_log, block & ((1 << self._group_log) - 1)
         if group >= self._groups or within >= self._group_blocks:
             return None
@@ -130,14 +214,14 @@ class XfsInodes:
 
     def _decode(self, number: int, raw: bytes) -> Inode:
         _, mode, version, form, old_links, uid, gid, links, *times = _CORE.unpack_from(raw)
-        accessed, modified, changed, size, extents, _, fork_end = times
+        accessed, modified, changed, size, extents, attribute_extents, fork_end, own_flags = times
         is_new = version >= 3
         flags = struct.unpack_from(">Q", raw, 120)[0] if is_new else 0
         literal = 176 if is_new else 100
         end = literal + fork_end * 8 if fork_end else len(raw)
-        if flags & _MANY_EXTENTS:
+        if flags & MANY_EXTENTS:
             extents = struct.unpack_from(">Q", raw, 24)[0]
-        is_big = bool(flags & _BIG_TIME)
+        is_big = bool(flags & BIG_TIME)
         return Inode(
             number=number,
             mode=mode,
@@ -153,6 +237,10 @@ class XfsInodes:
             extents=extents,
             fork=raw[literal:end],
             is_sound=not is_new or checksum_is_right(raw, _INODE_CHECKSUM),
+            flags=own_flags | (flags & _DAX) << 16,
+            attribute_format=raw[83],
+            attribute_extents=struct.unpack_from(">I", raw, 76)[0] if flags & MANY_EXTENTS else attribute_extents,
+            attribute_fork=raw[end:] if fork_end else b"",
         )
 
     def _records(self, inode: Inode, problems: list[str]) -> Iterator[tuple[int, int]]:
@@ -174,7 +262,7 @@ class XfsInodes:
     def _leaf_records(
         self, pointer: int, level: int, problems: list[str], visited: set[int]
     ) -> Iterator[tuple[int, int]]:
-        place = self._place(pointer)
+        place = self.place(pointer)
         data = self.read_block(place) if place is not None and pointer not in visited else b""
         visited.add(pointer)
         header = _LONG_HEADER if self.has_checksums else _SHORT_HEADER
@@ -196,6 +284,6 @@ class XfsInodes:
 
 def _nanoseconds(raw: bytes, *, is_big: bool) -> int:
     if is_big:
-        return int.from_bytes(raw, "big") - _EPOCH_OF_BIG_TIME
+        return int.from_bytes(raw, "big") - EPOCH_OF_BIG_TIME
     seconds, fraction = struct.unpack(">iI", raw)
     return int(seconds * 1_000_000_000 + (fraction if fraction < 1_000_000_000 else 0))

@@ -72,7 +72,7 @@ def _difference(ours: FileEntry, theirs: FileEntry, reader: str) -> str:
     """Return what differs in words, "" where nothing does; what either could not read is not compared."""
     if not ours.has_inode or not theirs.has_inode:
         return "" if ours.has_inode == theirs.has_inode else f"only one of our reader and {reader} could read the inode"
-    pairs = {
+    pairs: dict[str, tuple[object, object]] = {
         "inode": (ours.inode, theirs.inode),
         "type": (ours.type, theirs.type),
         "size": (ours.size, theirs.size) if ours.type == "file" else (0, 0),

@@ -1,9 +1,18 @@
 """A row of the inventory: one entry of one filesystem."""
 
+from typing import Annotated, TypeAlias
+
 import msgspec
 
-from volforensic.evidence.node import Extent
+from volforensic.evidence.attributes import Attribute
+from volforensic.evidence.capabilities import LONGEST_TEXT
+from volforensic.evidence.node import Extent, FileType
 from volforensic.record import Row, nanosecond_text, text_fields
+
+_DeviceNumber: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
+Device: TypeAlias = tuple[_DeviceNumber, _DeviceNumber]
+Capabilities: TypeAlias = Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT, pattern=r"^[a-z0-9_=+,\-\[\] ]*\Z")]
+"""What getcap(8) prints, and nothing else: the text comes from a worker."""
 
 
 class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -11,12 +20,13 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``path`` is the path in its volume, from ``/``. ``has_inode`` is false for a name whose inode could not be read or
     belongs to another file by now: of such an entry only path, inode and problems say anything. ``tree`` is the btrfs
-    subvolume, 0 elsewhere.
+    subvolume, 0 elsewhere. ``attributes`` are the flags that are set, ``device`` the major and minor number of a
+    device node, ``capabilities`` a program's, as getcap(8) prints them.
     """
 
     volume: int
     path: bytes
-    type: str
+    type: FileType
     inode: int
     tree: int
     allocated: bool
@@ -33,6 +43,9 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     link_target: bytes | None
     extents: tuple[Extent, ...] | None
     problems: tuple[str, ...]
+    attributes: tuple[Attribute, ...] = ()
+    device: Device | None = None
+    capabilities: Capabilities | None = None
 
     @property
     def parent(self) -> bytes:
@@ -72,4 +85,10 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
             row.update(text_fields("volume_path", self.path))
         if self.tree:
             row["tree"] = self.tree
+        if self.attributes:
+            row["attributes"] = self.attributes
+        if self.device is not None:
+            row["device"] = self.device
+        if self.capabilities is not None:
+            row["capabilities"] = self.capabilities
         return row

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from volforensic.evidence.layout import Volume
-from volforensic.evidence.node import FILE_TYPES, HARMLESS
+from volforensic.evidence.node import HARMLESS
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.walk import BATCH, LONGEST_PATH, MOST_ENTRIES, WalkArguments, WalkMessage
 from volforensic.record import Problem, text_fields
@@ -118,23 +118,27 @@ class _WalkCheck:
             return f"more than {MOST_ENTRIES} entries"
         if len(message.entries) > BATCH:
             return f"{len(message.entries)} entries at once"
-        return next(filter(None, map(self._refused, message.entries)), "")
+        return _refused(message.entries, self._volume)
 
     def missing(self) -> str:
         return ""
 
-    def _refused(self, entry: FileEntry) -> str:
-        if entry.volume != self._volume.index or entry.type not in FILE_TYPES:
-            return "an entry's volume or type is none"
-        if not entry.path.startswith(b"/") or len(entry.path) > LONGEST_PATH + _LONGEST_NAME:
+
+def _refused(entries: list[FileEntry], volume: Volume) -> str:
+    """Return what cannot be of the entries; the decoder has seen to their types, kinds and attributes."""
+    index, begin, end = volume.index, volume.offset, volume.offset + volume.length
+    for entry in entries:
+        path = entry.path
+        if path[:1] != b"/" or len(path) > LONGEST_PATH + _LONGEST_NAME:
             return "an entry's path is none"
-        begin, end = self._volume.offset, self._volume.offset + self._volume.length
-        for extent in entry.extents or ():
-            if extent.length <= 0 or extent.file_offset < 0:
+        if entry.volume != index:
+            return "an entry's volume is none"
+        for file_offset, source_offset, length in entry.extents or ():
+            if length <= 0 or file_offset < 0:
                 return "an extent has no place in its file"
-            if extent.source_offset < begin or extent.source_offset + extent.length > end:
+            if source_offset < begin or source_offset + length > end:
                 return "an extent lies outside the volume"
-        return ""
+    return ""
 
 
 def _entry_problems(entries: list[FileEntry]) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from itertools import islice
 import msgspec
 
 from volforensic.evidence.filesystems import open_filesystem, open_with_library
-from volforensic.evidence.node import REACHED_BEFORE, TIME_OUT_OF_RANGE, Listed, Node, Reader
+from volforensic.evidence.node import FILE_TYPES, REACHED_BEFORE, TIME_OUT_OF_RANGE, Listed, Node, Reader
 from volforensic.evidence.reader import Window
 from volforensic.inventory.entry import FileEntry
 from volforensic.record import Problem, text_fields
@@ -19,6 +19,8 @@ MOST_ENTRIES = 50_000_000
 _MOST_UNREACHED = 1000
 _EXTENT_WEIGHT = 28  # an extent in a message, bytes at most
 _HEAVIEST_BATCH = 4 << 20
+_LEAVES = frozenset(FILE_TYPES) - {"directory", "unknown"}
+_NO_NODE = Node(inode=0, type="unknown", extents=())
 _FARTHEST_TIME = (1 << 63) - 1  # nanoseconds: the year 2262; btrfs keeps any 64-bit second that a user sets
 
 
@@ -61,7 +63,7 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
         if count <= given.received:
             continue
         entries.append(found)
-        weight += len(found.path) + _EXTENT_WEIGHT * len(found.extents or ())
+        weight += len(found.path) + (_EXTENT_WEIGHT * len(found.extents) if found.extents else 0)
         if len(entries) >= BATCH or weight > _HEAVIEST_BATCH:
             yield WalkMessage(entries, problems)
             entries, problems, weight = [], [], 0
@@ -72,8 +74,8 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
 
 
 def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator[FileEntry | Problem]:
-    root = reader.root()
-    yield _entry(given.volume, b"/", Listed(b"", root.inode, root.tree, allocated=True, node=root))
+    root, volume = reader.root(), given.volume
+    yield _entry(volume, b"/", Listed(b"", root.inode, root.tree, allocated=True, node=root))
     if root.type != "directory":
         yield _problem(given, b"/", root.inode, f"the root is a {root.type} by its inode; it was listed all the same")
     visited = {(root.tree, root.inode)}
@@ -86,13 +88,15 @@ def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator
             yield _problem(given, path or b"/", directory.inode, "listing this directory did not end")
             continue
         listing = _guarded(reader.entries(directory), given, path, directory)
+        path += b"/"
         for listed in listing:
             if isinstance(listed, Problem):
                 yield listed
                 continue
-            child_path = path + b"/" + listed.name
-            problem = _descend(listed, child_path, visited, waiting)
-            yield _entry(given.volume, child_path, listed, problem)
+            child_path = path + listed[0]
+            node = listed[4]
+            is_plain = node is None or node[1] in _LEAVES
+            yield _entry(volume, child_path, listed, "" if is_plain else _descend(listed, child_path, visited, waiting))
     yield from _unreached(reader, given)
 
 
@@ -134,31 +138,43 @@ def _descend(listed: Listed, path: bytes, visited: set[tuple[int, int]], waiting
 
 
 def _entry(volume: int, path: bytes, listed: Listed, problem: str = "") -> FileEntry:
-    node = listed.node or Node(inode=listed.inode, type="unknown", extents=())
-    problems = listed.problems + node.problems + ((problem,) if problem else ())
-    times = (node.modified, node.accessed, node.changed, node.created)
-    if any(time is not None and abs(time) > _FARTHEST_TIME for time in times):
-        problems = (*problems, TIME_OUT_OF_RANGE)
+    _, inode, tree, allocated, node, problems = listed
+    has_inode = node is not None
+    (
+        _, kind, _, mode, uid, gid, size, modified, accessed, changed, created, links, target, extents, wrong, _,
+        attributes, device, capabilities,
+    ) = node or _NO_NODE  # fmt: skip
+    if wrong or problem:
+        problems = problems + wrong + ((problem,) if problem else ())
+    # One comparison for the times of nearly all entries: none of them is negative, all before 2262.
+    if not 0 <= (modified or 0) | (accessed or 0) | (changed or 0) | (created or 0) <= _FARTHEST_TIME:
+        times = [modified, accessed, changed, created]
+        modified, accessed, changed, created = map(_kept, times)
+        if [modified, accessed, changed, created] != times:
+            problems = (*problems, TIME_OUT_OF_RANGE)
     return FileEntry(
         volume,
         path,
-        node.type,
-        listed.inode,
-        listed.tree,
-        listed.allocated,
-        listed.node is not None,
-        node.mode,
-        node.uid,
-        node.gid,
-        node.size,
-        _kept(node.modified),
-        _kept(node.accessed),
-        _kept(node.changed),
-        _kept(node.created),
-        node.links,
-        node.link_target,
-        node.extents,
+        kind,
+        inode,
+        tree,
+        allocated,
+        has_inode,
+        mode,
+        uid,
+        gid,
+        size,
+        modified,
+        accessed,
+        changed,
+        created,
+        links,
+        target,
+        extents,
         problems,
+        attributes,
+        device,
+        capabilities,
     )
 
 
