@@ -1,0 +1,110 @@
+"""Times of a file that contradict each other or the other files of its filesystem (ATT&CK T1070.006).
+
+What can be set and what cannot: modification and access by anybody (utimensat(2)); the change of the inode by the
+kernel alone; the birth by the kernel at creation. So a birth after the last change is impossible on a running host,
+unless its clock stepped back: it is made by debugfs(8) and its like, by tools that build images, and by clocks. A
+modification time before the birth is ordinary: tar(1), rsync(1), dpkg(1) and `cp -p` restore it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from volforensic.detection.judgements import Group, Judgement, Sign, Subject
+from volforensic.detection.rows import cut, string
+from volforensic.detection.times import DAY, SECOND, microseconds
+from volforensic.record import Row, Severity
+
+RULE = "times-contradict"
+DAYS_LIMIT = 20_000
+"""Days on which files of a volume changed that are counted: the days of fifty years."""
+TIMES_LIMIT = 100_000
+"""Modification times of the system's own programs that are remembered."""
+_MANY = 50
+"""So many files of one volume with a birth after the change were made by whatever built the image."""
+_BUSY_DAY = 3  # changes of inodes that make a day one on which the host ran
+_SLACK = 2 * SECOND
+
+
+class FileTimes:
+    """What the files of each volume say of its times: the days on which inodes changed, and times of known programs."""
+
+    def __init__(self) -> None:
+        """Start with no file."""
+        self._days: dict[object, Counter[str]] = {}
+        self._known: dict[str, tuple[str, int]] = {}
+
+    def note(self, subject: Subject) -> None:
+        """Note the day on which an inode changed; and the times of a program that is the package's own."""
+        row = subject.row
+        changed = row.get("ctime")
+        if isinstance(changed, str):
+            days = self._days.setdefault(row.get("volume"), Counter())
+            if changed[:10] in days or len(days) < DAYS_LIMIT:
+                days[changed[:10]] += 1
+        if subject.kind and subject.settled and len(self._known) < TIMES_LIMIT:
+            stamp, born = string(row.get("mtime")), microseconds(row.get("crtime"))
+            if stamp and born is not None:
+                self._known.setdefault(stamp, (subject.path, born))
+
+    def judgements(self, subject: Subject) -> Iterator[Judgement]:
+        """Yield a judgement where a file's own times contradict each other; most are compared as the texts they are."""
+        row = subject.row
+        changed, modified, born = row.get("ctime"), row.get("mtime"), row.get("crtime")
+        if not isinstance(changed, str) or subject.contained:
+            return
+        if isinstance(born, str) and born > changed and _apart(born, changed) > _SLACK:
+            words = "it was created after its inode changed last, which no running kernel writes"
+            severity: Severity = "medium" if subject.kind and not subject.settled else "low"
+            yield _judgement(subject, severity, words, "were created after their inodes changed last")
+        if isinstance(modified, str) and modified > changed and _apart(modified, changed) > DAY and not subject.settled:
+            words = "its time of modification lay in the future when it was set, by its own inode"
+            yield _judgement(
+                subject, "low", words, "have times of modification that lay in the future when they were set"
+            )
+
+    def late_signs(self, row: Row) -> Iterator[Sign]:
+        """Yield signs about a program that want the other files: times copied from another, set to a whole second."""
+        modified, changed, born = (microseconds(row.get(key)) for key in ("mtime", "ctime", "crtime"))
+        stamp = string(row.get("mtime"))
+        if stamp is None or modified is None or born is None:
+            return
+        known = self._known.get(stamp)
+        if known is not None and known[0] != row.get("path") and born - known[1] > DAY:
+            words = f"its time of modification is exactly that of {cut(known[0])}, though it was created later"
+            yield Sign("time", words, 2)
+        elif _is_whole(stamp) and born - modified > 30 * DAY:
+            yield Sign("time", "its time of modification is a whole second long before its creation", 1)
+        newest = self.newest(row.get("volume"))
+        if newest is not None and max(modified, born, changed or 0) > newest + DAY:
+            yield Sign("time", "one of its times is later than the last day on which the volume was in use", 1)
+
+    def newest(self, volume: object) -> int | None:
+        """Return the end of the last day on which several inodes of the volume changed, in microseconds since 1970.
+
+        One inode can be given any time, the days on which a host ran cannot; the examiner's own clock says nothing.
+        """
+        days: Mapping[str, int] = self._days.get(volume, {})
+        start = microseconds(
+            f"{max((day for day, count in days.items() if count >= _BUSY_DAY), default='')}T00:00:00.000000Z"
+        )
+        return None if start is None else start + DAY
+
+
+def is_image_builders(count: int, total: int) -> bool:
+    """Say whether so many files with impossible times were made by what built the image, not by a hand."""
+    return count >= _MANY or count * 20 > max(total, 1)
+
+
+def _judgement(subject: Subject, severity: Severity, words: str, plural: str) -> Judgement:
+    group = Group(f"{plural}{subject.row.get('tree') or ''}", f"files {plural}")
+    return Judgement(RULE, severity, words, ["T1070.006"], {}, [], group)
+
+
+def _apart(later: str, earlier: str) -> int:
+    """Return how much later a time is, in microseconds; 0 where one of them is none."""
+    first, second = microseconds(later), microseconds(earlier)
+    return 0 if first is None or second is None else first - second
+
+
+def _is_whole(stamp: str) -> bool:
+    return stamp[19:].strip("0Z") == "."

@@ -1,0 +1,84 @@
+"""What is made of all judgements and signs about one file: few findings, of which one lists every sign.
+
+Rules that look at a program's place, name and make often hold together. The gravest of them is told and says what the
+others found; findings of other matters (a hash set, a package, privileges, attributes) stay by themselves.
+"""
+
+from collections.abc import Iterable
+
+from volforensic.detection.judgements import Judgement, Sign, Subject
+from volforensic.detection.program_signs import RAISES, judgement_of_signs
+from volforensic.detection.rows import cut
+from volforensic.record import SEVERITIES, Severity
+
+_PLACES = frozenset(
+    {
+        "executable-in-temporary-directory",
+        "executable-in-hidden-directory",
+        "executable-in-device-directory",
+        "name-of-kernel-thread",
+    }
+)
+"""Rules that have always been told one by one; each says another thing."""
+_FOLDED = frozenset(
+    {
+        "name-of-system-daemon",
+        "program-in-web-root",
+        "unowned-program-in-system-directory",
+        "unowned-kernel-module",
+        "content-contradicts-name",
+        "double-extension",
+        "owner-without-account",
+    }
+)
+"""Rules that become a part of a graver finding about the same file."""
+_OWN_TOPICS = {
+    "executable-in-temporary-directory": {"place"},
+    "executable-in-hidden-directory": {"place"},
+    "executable-in-device-directory": {"place"},
+    "name-of-kernel-thread": {"name"},
+    "unowned-program-in-system-directory": {"package"},
+    "unowned-kernel-module": {"package"},
+}
+"""What a rule says already: it does not weigh twice."""
+_RAISED: dict[str, Severity] = {"low": "medium", "medium": "high"}
+
+
+def weighed(subject: Subject, judged: list[Judgement], signs: list[Sign]) -> list[Judgement]:
+    """Return the judgements that are told of one file, with the signs in the gravest of those about a program."""
+    told = [judgement for judgement in judged if judgement.rule not in _FOLDED]
+    folded = sorted((judgement for judgement in judged if judgement.rule in _FOLDED), key=_rank)
+    lead = min((one for one in told if one.rule in _PLACES or "yara" in one.details), key=_rank, default=None)
+    if folded and (lead is None or _rank(folded[0]) < _rank(lead)):
+        lead = folded.pop(0)
+        told.append(lead)
+    if lead is None:
+        alone = judgement_of_signs(subject, signs)
+        return told if alone is None else [*told, alone]
+    told[told.index(lead)] = _with_signs(lead, folded, signs)
+    return told
+
+
+def _rank(judgement: Judgement) -> int:
+    return SEVERITIES.index(judgement.severity)
+
+
+def _with_signs(lead: Judgement, folded: Iterable[Judgement], signs: list[Sign]) -> Judgement:
+    own = {"yara"} if "yara" in lead.details else _OWN_TOPICS.get(lead.rule, set())
+    further = [sign for sign in signs if sign.topic not in own]
+    also = [judgement.words for judgement in folded]
+    words = "; also ".join([lead.words, *also])
+    rules = [judgement.rule for judgement in folded]
+    if not further and not also:
+        return lead
+    details = {**lead.details, **({"signs": [sign.words for sign in further]} if further else {})}
+    if rules:
+        details["also"] = rules
+    severity = lead.severity
+    weight = sum(sign.weight for sign in further if sign.topic not in {"yara", "owner", "package"})
+    if "yara" not in lead.details and severity in _RAISED and weight >= RAISES:
+        severity = _RAISED[severity]
+        details["raised"] = f"from {lead.severity} by its signs"
+    evidence = [*lead.evidence, *([cut("signs: " + "; ".join(sign.words for sign in further))] if further else [])]
+    attack = sorted({*lead.attack, *(technique for judgement in folded for technique in judgement.attack)})
+    return lead._replace(severity=severity, words=words, details=details, evidence=evidence, attack=attack)
