@@ -52,7 +52,7 @@ _HOME_OF_DAEMONS = re.compile(
 """Where daemons live: of the distribution, built by hand, of vendors, of other package managers and of containers."""
 _TREE_OF_ITS_OWN = re.compile(
     r"/(?:usr/|rootfs/|chroot[^/]{0,40}/|jail[^/]{0,40}/|sysroot/|initrd[^/]{0,40}/|initramfs[^/]{0,40}/|envs?/[^/]{1,80}/|"
-    r"[^/]{0,40}(?:conda|forge)[^/]{0,3}/|node_modules/|site-packages/|\.nix[^/]{0,20}/|Cellar/|target/|build/|\.?libs?/|src/|"
+    r"[^/]{0,40}(?:conda|forge)[^/]{0,3}/|node_modules/|site-packages/|\.nix[^/]{0,20}/|Cellar/|target/|build/|\.libs/|lib/systemd/|src/|"
     r"openssh[^/]{0,30}/|busybox[^/]{0,30}/|nginx[^/]{0,30}/|httpd[^/]{0,30}/|apache[^/]{0,30}/|php[^/]{0,30}/|mysql[^/]{0,30}/|"
     r"mariadb[^/]{0,30}/|p(?:ost)?gre?s?(?:ql)?[^/]{0,30}/|kubernetes[^/]{0,30}/|docker[^/]{0,30}/|containerd[^/]{0,30}/)"
 )

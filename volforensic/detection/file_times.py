@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from volforensic.detection.judgements import Group, Judgement, Sign, Subject
-from volforensic.detection.rows import cut, string
+from volforensic.detection.rows import cut, integer, string
 from volforensic.detection.times import DAY, SECOND, microseconds
 from volforensic.record import Row, Severity
 
@@ -30,7 +30,7 @@ class FileTimes:
 
     def __init__(self) -> None:
         """Start with no file."""
-        self._days: dict[object, Counter[str]] = {}
+        self._days: dict[int | None, Counter[str]] = {}
         self._known: dict[str, tuple[str, int]] = {}
 
     def note(self, subject: Subject) -> None:
@@ -38,7 +38,7 @@ class FileTimes:
         row = subject.row
         changed = row.get("ctime")
         if isinstance(changed, str):
-            days = self._days.setdefault(row.get("volume"), Counter())
+            days = self._days.setdefault(integer(row.get("volume")), Counter())
             if changed[:10] in days or len(days) < DAYS_LIMIT:
                 days[changed[:10]] += 1
         if subject.kind and subject.settled and len(self._known) < TIMES_LIMIT:
@@ -71,14 +71,14 @@ class FileTimes:
         known = self._known.get(stamp)
         if known is not None and known[0] != row.get("path") and born - known[1] > DAY:
             words = f"its time of modification is exactly that of {cut(known[0])}, though it was created later"
-            yield Sign("time", words, 2)
+            yield Sign("time", words, 3)
         elif _is_whole(stamp) and born - modified > 30 * DAY:
             yield Sign("time", "its time of modification is a whole second long before its creation", 1)
-        newest = self.newest(row.get("volume"))
+        newest = self.newest(integer(row.get("volume")))
         if newest is not None and max(modified, born, changed or 0) > newest + DAY:
             yield Sign("time", "one of its times is later than the last day on which the volume was in use", 1)
 
-    def newest(self, volume: object) -> int | None:
+    def newest(self, volume: int | None) -> int | None:
         """Return the end of the last day on which several inodes of the volume changed, in microseconds since 1970.
 
         One inode can be given any time, the days on which a host ran cannot; the examiner's own clock says nothing.

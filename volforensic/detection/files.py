@@ -139,7 +139,7 @@ class FileRules:
             if subject.kind:
                 yield from place_judgements(subject)
                 yield from daemon_judgements(subject)
-                yield from system_judgements(subject)
+            yield from system_judgements(subject)
             yield from web_judgements(subject, self._surroundings)
             yield from extension_judgements(subject)
             yield from privilege_judgements(subject)

@@ -7,6 +7,7 @@ import msgspec
 from volforensic.detection.file_times import RULE as TIMES_RULE
 from volforensic.detection.file_times import FileTimes, is_image_builders
 from volforensic.detection.judgements import Group, Subject, finding_of
+from volforensic.detection.kernel_modules import KernelModules
 from volforensic.detection.privileges import PROGRAM_DIRECTORIES, SETUID, SHELL, grants, shell_copy
 from volforensic.detection.program_signs import RAISES
 from volforensic.detection.rows import cut
@@ -17,7 +18,7 @@ from volforensic.record import Finding, Row, Severity, finding_id
 HELD_LIMIT = 20_000
 """Findings that are kept with their rows; beyond it they are told without what the other rows say."""
 _SHELLS_LIMIT = 10_000
-_LATE_RULES = frozenset({SYSTEM_RULE, "suspicious-program", "name-of-system-daemon"})
+_LATE_RULES = frozenset({SYSTEM_RULE, "suspicious-program", "name-of-system-daemon", "unowned-kernel-module"})
 _RAISED: dict[str, Severity] = {"low": "medium", "medium": "high"}
 _KEYS = ("volume", "path", "type", "allocated", "mime", "references", "indicators", "mtime", "ctime", "crtime", "inode")
 
@@ -28,6 +29,7 @@ class LateFindings:
     def __init__(self, times: FileTimes) -> None:
         """Keep nothing yet; ``times`` is asked at the end."""
         self._times = times
+        self._modules = KernelModules()
         self._held: list[tuple[Row, Finding, Group | None]] = []
         self._impossible: list[tuple[Row, Finding, Group | None]] = []
         self._setuid: list[Subject] = []
@@ -39,6 +41,7 @@ class LateFindings:
     def note(self, subject: Subject) -> None:
         """Note the hash of a shell and what the package database says of the system's programs."""
         self._files += 1
+        self._modules.note(subject)
         if not subject.kind:
             return
         if subject.verdict and SYSTEM_DIRECTORY.match(subject.inner):
@@ -82,22 +85,22 @@ class LateFindings:
         first = True
         for row, finding, group in self._held:
             if fits or finding.rule != SYSTEM_RULE:
-                yield row, self._with_times(row, finding), group
+                yield row, self._with_signs(row, finding), group
             elif first:
                 first = False
                 yield row, _unfit(finding, self._unowned, self._claimed), None
 
-    def _with_times(self, row: Row, finding: Finding) -> Finding:
-        signs = list(self._times.late_signs(row))
+    def _with_signs(self, row: Row, finding: Finding) -> Finding:
+        signs = [*self._times.late_signs(row), *self._modules.late_signs(row)]
         if not signs:
             return finding
         words = [sign.words for sign in signs]
         details = {**finding.details, "signs": [*finding.details.get("signs", ()), *words]}
         severity = finding.severity
-        if sum(sign.weight for sign in signs) >= RAISES - 1 and "raised" not in details and severity in _RAISED:
+        if sum(sign.weight for sign in signs) >= RAISES and "raised" not in details and severity in _RAISED:
             severity = _RAISED[severity]
-            details["raised"] = f"from {finding.severity} by its times"
-        evidence = [*finding.evidence, cut(f"times: {'; '.join(words)}")]
+            details["raised"] = f"from {finding.severity} by its signs"
+        evidence = [*finding.evidence, cut(f"signs: {'; '.join(words)}")]
         return msgspec.structs.replace(finding, severity=severity, details=details, evidence=evidence)
 
     def _copies(self) -> Iterator[tuple[Row, Finding, Group | None]]:
@@ -114,7 +117,7 @@ def _is_shell(subject: Subject) -> bool:
 
 def _slim(subject: Subject) -> Subject:
     """Return the subject with what is asked of its row at the end, not the strings and extents that it may hold."""
-    keys = (*_KEYS, "sha256", "size", "uid", "gid", "mode", "path_bytes")
+    keys = (*_KEYS, "sha256", "size", "uid", "gid", "mode", "path_bytes", "elf")
     return subject._replace(row={key: subject.row[key] for key in keys if key in subject.row})
 
 

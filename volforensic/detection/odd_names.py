@@ -15,10 +15,10 @@ _DOTS_AND_BLANKS = re.compile(r"(?:[.\s\u00a0\u2000-\u200f\u2060\u3000\ufeff]|\\
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f]")
 _OVERRIDE = re.compile("[\u202d\u202e]")
 _INVISIBLE = re.compile("[\u200b\u2060-\u2064\ufeff\u00ad]")
-_LOOK_ALIKE_LETTER = re.compile(
-    "[\u0430\u0435\u043e\u0440\u0441\u0445\u0443\u0456\u0501\u051b\u03bf\u03c1\u0399\u0406\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425]"
+_MIXED_ALPHABETS = re.compile(
+    r"[A-Za-z][\u0391-\u03bb\u03bd-\u03c9\u0400-\u052f]|[\u0391-\u03bb\u03bd-\u03c9\u0400-\u052f][A-Za-z]"
 )
-"""Letters of Cyrillic and Greek that look like Latin ones."""
+"""A Greek (but mu) or Cyrillic letter beside a Latin one: many look the same."""
 _ORDINARY_CONTROL = "Icon\r"  # what macOS puts into a folder with a picture of its own
 
 _DOCUMENT = frozenset(
@@ -82,8 +82,8 @@ def _hides(subject: Subject, name: str) -> tuple[Severity, str, list[str]] | Non
 def _hides_program(subject: Subject, name: str) -> tuple[Severity, str, list[str]] | None:
     if name != name.strip():
         return "medium", f"begins or ends with a blank, and it is {article(subject.kind)}", ["T1036.006"]
-    if _INVISIBLE.search(name) or (_LOOK_ALIKE_LETTER.search(name) and re.search("[A-Za-z]", name)):
-        words = f"mixes in letters that look like others or like nothing, and it is {article(subject.kind)}"
+    if _INVISIBLE.search(name) or _MIXED_ALPHABETS.search(name):
+        words = f"mixes alphabets or holds invisible characters, and it is {article(subject.kind)}"
         return "medium", words, ["T1036.005"]
     return None
 

@@ -93,7 +93,7 @@ def _around(subject: Subject, surroundings: Surroundings) -> Iterator[Sign]:
 
 
 def _given(subject: Subject) -> Iterator[Sign]:
-    """Yield signs from what was given to the file: attributes, capabilities, privilege bits; and what YARA says."""
+    """Yield signs from what was given to the file: attributes, capabilities, privilege bits."""
     row = subject.row
     attributes = row.get("attributes")
     if isinstance(attributes, list) and "immutable" in attributes:
@@ -103,8 +103,6 @@ def _given(subject: Subject) -> Iterator[Sign]:
         yield Sign("privilege", f"it has the capabilities {cut(capabilities)}", 2)
     if grants(subject):
         yield Sign("privilege", "it runs with the rights of its owner or group", 2)
-    if row.get("yara"):
-        yield Sign("yara", f"YARA: {shown(row['yara'])}", 2)
 
 
 def _built(elf: dict[str, Any], subject: Subject) -> Iterator[Sign]:
@@ -114,7 +112,8 @@ def _built(elf: dict[str, Any], subject: Subject) -> Iterator[Sign]:
     elif _is_packed(elf):
         yield Sign("built", "its code is compressed or encrypted", 2)
     static = (
-        elf.get("linkage") == "static"
+        not packer  # a packed file has no symbols, no build id and no libraries of its own
+        and elf.get("linkage") == "static"
         and subject.kind == "executable"
         and elf.get("type") not in {"relocatable", "core"}
     )

@@ -4,11 +4,11 @@ Rules that look at a program's place, name and make often hold together. The gra
 others found; findings of other matters (a hash set, a package, privileges, attributes) stay by themselves.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from volforensic.detection.judgements import Judgement, Sign, Subject
 from volforensic.detection.program_signs import RAISES, judgement_of_signs
-from volforensic.detection.rows import cut
+from volforensic.detection.rows import cut, shown
 from volforensic.record import SEVERITIES, Severity
 
 _PLACES = frozenset(
@@ -41,14 +41,16 @@ _OWN_TOPICS = {
     "unowned-kernel-module": {"package"},
 }
 """What a rule says already: it does not weigh twice."""
+_YARA_WEIGHTS = {"medium": 2, "low": 1}
 _RAISED: dict[str, Severity] = {"low": "medium", "medium": "high"}
 
 
 def weighed(subject: Subject, judged: list[Judgement], signs: list[Sign]) -> list[Judgement]:
     """Return the judgements that are told of one file, with the signs in the gravest of those about a program."""
+    signs = [*signs, *_yara_signs(judged, signs)]
     told = [judgement for judgement in judged if judgement.rule not in _FOLDED]
     folded = sorted((judgement for judgement in judged if judgement.rule in _FOLDED), key=_rank)
-    lead = min((one for one in told if one.rule in _PLACES or "yara" in one.details), key=_rank, default=None)
+    lead = min((one for one in told if _leads(one)), key=_rank, default=None)
     if folded and (lead is None or _rank(folded[0]) < _rank(lead)):
         lead = folded.pop(0)
         told.append(lead)
@@ -59,12 +61,26 @@ def weighed(subject: Subject, judged: list[Judgement], signs: list[Sign]) -> lis
     return told
 
 
+def _yara_signs(judged: Iterable[Judgement], signs: list[Sign]) -> Iterator[Sign]:
+    """Yield a sign for what YARA found of little weight; a rule of low weight about a known packer says nothing new."""
+    packed = any(sign.words.startswith("packed") for sign in signs)
+    for judgement in judged:
+        weight = _YARA_WEIGHTS.get(judgement.severity, 0) if "yara" in judgement.details else 0
+        if weight > packed:
+            yield Sign("yara", f"YARA: {shown(judgement.details['yara'])}", weight)
+
+
+def _leads(judgement: Judgement) -> bool:
+    """Say whether a judgement can say what the others found; what YARA finds of little weight is only a sign."""
+    return judgement.rule in _PLACES or ("yara" in judgement.details and judgement.severity in {"critical", "high"})
+
+
 def _rank(judgement: Judgement) -> int:
     return SEVERITIES.index(judgement.severity)
 
 
 def _with_signs(lead: Judgement, folded: Iterable[Judgement], signs: list[Sign]) -> Judgement:
-    own = {"yara"} if "yara" in lead.details else _OWN_TOPICS.get(lead.rule, set())
+    own = _OWN_TOPICS.get(lead.rule, set())
     further = [sign for sign in signs if sign.topic not in own]
     also = [judgement.words for judgement in folded]
     words = "; also ".join([lead.words, *also])
