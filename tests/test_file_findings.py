@@ -299,9 +299,10 @@ def test_nothing_of_files_that_are_gone_but_their_content() -> None:
 
 
 def test_a_deleted_program_that_still_ran() -> None:
-    row = file("/$OrphanFiles/OrphanFile-77", allocated=False, nlink=0, orphan=True)
+    row = file("/$OrphanFiles/OrphanFile-77", nlink=0, orphan=True, uid=1234, attributes=["immutable"])
     assert said(row) == [("deleted-program-in-use", "medium")]
-    assert said({**row, "orphan": False}) == said({**row, **TEXT}) == []
+    assert said({**row, **TEXT}, {**row, "allocated": False}, {**row, "nlink": 1}) == []
+    assert said({**row, "nlink": 1, "yara": ["xmrig_elf"]}) == [("xmrig_elf", "critical")]
 
 
 def test_carved_pieces_that_yara_knows_are_told_with_their_place() -> None:
@@ -312,12 +313,13 @@ def test_carved_pieces_that_yara_knows_are_told_with_their_place() -> None:
         "sha256": "cd" * 32,
         "yara": ["packed", "xmrig_elf"],
     }
-    [found] = judged(carved=[{**piece, "name": "/tmp/x", "volume": 1}, {"offset": 1, "kind": "script"}])
+    belongs = [{"path": "/tmp/x", "inode": 9, "reason": "same size"}]
+    [found] = judged(carved=[{**piece, "may_belong_to": belongs, "volume": 1}, {"offset": 1, "kind": "script"}])
     assert (found.rule, found.severity, found.volume, found.path) == ("xmrig_elf", "critical", 1, None)
     assert found.statement.startswith(
         "Unallocated space, at byte 4,194,304 of the source, 900 bytes (elf): The XMRig miner"
     )
-    assert "it may have been /tmp/x, which is deleted" in found.statement
+    assert "it may have been the deleted /tmp/x (same size)" in found.statement
     assert found.details["offset"] == 4_194_304
     [many] = judged(carved=[{**piece, "offset": number} for number in range(5000)])
     assert many.count == 5000

@@ -90,6 +90,9 @@ def missing(path: str, name: str = "coreutils", **more: Any) -> Row:
         (missing("/usr/share/doc/auditd/README", "auditd"), []),
         (missing("/etc/foo.conf", "foo", is_config=True), []),
         (missing("/usr/lib/python3/dist-packages/x.pyc", "foo"), []),
+        ({**missing("/usr/sbin/auditd", "auditd"), "excluded": "/usr/sbin/*"}, []),
+        ({**missing("/usr/sbin/auditd", "auditd"), "uncertain": "the filesystem was not read whole"}, []),
+        ({"path": "/usr/sbin/auditd", "package": "auditd", "version": "3"}, [("security-tool-missing", "high")]),
         ({"path": 7}, []),
     ],
 )
@@ -197,7 +200,10 @@ def test_a_database_that_knows_little_is_told_once() -> None:
         ("/usr/bin/less", {"mode": 0o4755, "package": OWNED}, [("setuid-file-unowned", "low")]),
         (
             "/usr/bin/less",
-            {"mode": 0o4755, "package": {**OWNED, "manager": "rpm", "verdict": "altered", "differs": ["mode"]}},
+            {
+                "mode": 0o4755,
+                "package": {**OWNED, "manager": "rpm", "verdict": "altered", "differs": ["mode", "setuid"]},
+            },
             [("setuid-file-unowned", "high")],
         ),
         ("/usr/bin/less", {"mode": 0o4755, "package": {**OWNED, "manager": "rpm"}}, []),

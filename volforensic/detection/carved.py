@@ -8,22 +8,26 @@ from volforensic.detection.rows import cut, integer, shown
 from volforensic.detection.yara_findings import YaraRules, grade, matched_strings
 from volforensic.record import Finding, Row, finding_id
 
-_ORPHANS = "/$OrphanFiles/"  # The Sleuth Kit's directory for inodes without a name
-
 
 def deleted_judgements(subject: Subject) -> Iterator[Judgement]:
     """Yield a judgement for a program that was deleted and still in use: it ran when the snapshot was taken."""
     row = subject.row
-    if not subject.kind or not row.get("size") or not _was_open(row):
+    if (
+        not subject.kind
+        or not row.get("size")
+        or not is_orphan(row)
+        or not row.get("allocated")
+        or row.get("nlink") != 0
+    ):
         return
     words = f"{article(subject.kind)} was deleted while it was in use: a process still ran or held it"
     group = Group("open", "programs were deleted while they were in use")
     yield Judgement("deleted-program-in-use", "medium", words, ["T1070.004"], {}, [], group)
 
 
-def _was_open(row: Row) -> bool:
-    """Say whether the inode has no name and is still allocated: a filesystem keeps a list of such orphans."""
-    return row.get("orphan") is True or row.get("state") == "orphan"
+def is_orphan(row: Row) -> bool:
+    """Say whether no name leads to the inode: its path is ours, so that only its content can be judged."""
+    return row.get("orphan") is True
 
 
 def carved_findings(
@@ -32,7 +36,7 @@ def carved_findings(
     """Yield a finding with its piece for each carved piece in which YARA matched: rule and grade of the gravest rule.
 
     ``pieces`` are plain objects: ``offset`` and ``length`` in the source (bytes), ``kind``, ``sha256``, ``yara`` (rule
-    names), ``matches``, ``volume``, and ``name`` of the deleted entry that it may have belonged to.
+    names), ``matches``, ``volume``, ``may_belong_to`` (a list of {path, inode, reason}, the strongest reason first).
     """
     for piece in pieces:
         names = piece.get("yara")
@@ -43,13 +47,20 @@ def carved_findings(
 _NAMES_LIMIT = 100
 
 
+def _belonging(entries: object) -> str:
+    """Say which deleted entry a piece may have been, and why that is thought."""
+    first = entries[0] if isinstance(entries, list) and entries else None
+    if not isinstance(first, dict) or not first.get("path"):
+        return ""
+    return f"; it may have been the deleted {shown(first['path'])} ({shown(first.get('reason'))})"
+
+
 def _carved(piece: Row, names: list[str], yara_rules: YaraRules, order: Mapping[str, int]) -> Finding:
     graded = grade(names, yara_rules, order)
     offset, length = integer(piece.get("offset")), integer(piece.get("length"))
     where = f"at byte {offset:,} of the source" if offset is not None else "at a place not known"
     size = f", {length:,} bytes" if length is not None else ""
-    entry = piece.get("name") or piece.get("path")
-    belongs = f"; it may have been {shown(entry)}, which is deleted" if entry else ""
+    belongs = _belonging(piece.get("may_belong_to"))
     statement = (
         f"Unallocated space, {where}{size} ({shown(piece.get('kind'))}): {graded.words};"
         f" SHA-256 {shown(piece.get('sha256'))}{belongs}"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from volforensic.detection.attributes import attribute_judgements
-from volforensic.detection.carved import carved_findings, deleted_judgements
+from volforensic.detection.carved import carved_findings, deleted_judgements, is_orphan
 from volforensic.detection.daemons import daemon_judgements
 from volforensic.detection.devices import device_judgements
 from volforensic.detection.file_owners import owner_judgements
@@ -89,7 +89,7 @@ class FileRules:
         subject = subject_of(row)
         if subject is None:
             return []
-        if not row.get("allocated", True):
+        if not row.get("allocated", True) or is_orphan(row):
             return self._told(subject, list(self._of_deleted(subject)))
         self._note(subject)
         judged = list(self._of_entry(subject))

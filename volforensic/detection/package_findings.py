@@ -11,7 +11,8 @@ from volforensic.detection.judgements import Group, Judgement, Subject, is_elf, 
 from volforensic.detection.rows import cut
 from volforensic.record import Finding, Row, Severity, finding_id
 
-_CONTENT = frozenset({"digest", "size", "content", "type", "link_target", "device"})
+_CONTENT = frozenset({"digest", "size", "type", "link target"})
+"""Of what `differs` may name, what changes the content; owner, mode and capabilities are judged as privileges."""
 
 _KEY_PROGRAM = re.compile(
     r"(?:/usr)?/(?:s?bin|lib(?:exec|32|64)?(?:/[^/]{1,60}){0,2})/"
@@ -111,11 +112,12 @@ def _importance(subject: Subject) -> tuple[Severity, str]:
 def missing_findings(rows: Iterable[Row]) -> Iterator[tuple[Row, Finding, Group]]:
     """Yield a finding with its group for each file that a package owns and the disk lacks, ordinary omissions aside.
 
-    ``rows`` are plain objects {path, name, version, manager, is_config}, ``volume`` where it is known.
+    ``rows`` are plain objects {path, name (or package), version, manager, is_config}, with ``volume``, ``excluded``
+    (the host's own rule by which it was not unpacked) and ``uncertain`` (the filesystem was not read whole).
     """
     for row in rows:
-        path, name = row.get("path"), str(row.get("name") or "-")
-        if not isinstance(path, str):
+        path, name = row.get("path"), str(row.get("name") or row.get("package") or "-")
+        if not isinstance(path, str) or row.get("excluded") or row.get("uncertain"):
             continue
         judged = _missing(path, name, is_config=bool(row.get("is_config")))
         if judged is not None:
@@ -163,5 +165,5 @@ def _missing_finding(row: Row, path: str, name: str, judged: tuple[str, Severity
         path=path,
         path_bytes=row.get("path_bytes"),
         volume=volume if type(volume) is int else None,
-        details={key: cut(str(row[key])) for key in ("name", "version", "manager") if row.get(key)},
+        details={key: cut(str(row[key])) for key in ("name", "package", "version", "manager") if row.get(key)},
     )

@@ -117,7 +117,7 @@ def _setid(subject: Subject) -> Iterator[Judgement]:
 def _of_package(subject: Subject, words: str) -> Iterator[Judgement]:
     """Judge a file that a package brought: was the bit there? dpkg's lists hold no modes, rpm's and apk's do."""
     differs = package_of(subject.row).get("differs")
-    if isinstance(differs, list) and "mode" in differs:
+    if isinstance(differs, list) and {"setuid", "setgid"} & {str(what) for what in differs}:
         yield _privileged(
             "setuid-file-unowned", "high", f"{words}, and its package brought it with another mode", subject
         )

@@ -22,10 +22,9 @@ RAISES = 3
 """Weight of signs that raises another rule's finding by one step."""
 
 _SIGNS_WANTED = 3
-_PACKED_ENTROPY = 7.4  # bits per byte: machine code has about 6, compressed and encrypted bytes nearly 8
-_PACKED_SIZE = 4096
+_HEAVY = 3
+_BUNDLERS = frozenset({"PyInstaller", "AppImage"})  # they pack a program with its libraries
 _GROUPS_LIMIT = 32
-_CODE = frozenset({".text", ".data", ".rodata", "LOAD", "segment", ""})
 _LOADER = re.compile(
     r"/(?:usr/)?(?:lib(?:32|64|x32|exec)?)/(?:[a-z0-9_-]{1,40}/)?(?:ld-linux[^/]{0,40}\.so\.[0-9]|ld(?:64)?\.so\.[0-9]|ld-musl-[^/]{1,20}\.so\.[0-9]|ld-[0-9.]{1,8}\.so|ld-uClibc[^/]{0,10}\.so\.[0-9])|/(?:nix|gnu)/store/.{1,200}|/snap/.{1,200}|/opt/.{1,200}|/home/linuxbrew/.{1,200}"
 )
@@ -63,17 +62,22 @@ def signs_of(subject: Subject, surroundings: Surroundings) -> list[Sign]:
 
 
 def judgement_of_signs(subject: Subject, signs: list[Sign]) -> Judgement | None:
-    """Return a judgement where the signs weigh enough together; one sign is never enough."""
+    """Return a judgement where the signs weigh enough together; one sign is never enough, two are worth a line."""
     weight = sum(sign.weight for sign in signs)
-    if weight < ENOUGH or len(signs) < _SIGNS_WANTED:
-        return None
-    words = f"{article(subject.kind)} with several signs of malware: {'; '.join(sign.words for sign in signs)}"
+    if len(signs) < _SIGNS_WANTED or weight < ENOUGH:
+        heaviest = max((sign.weight for sign in signs), default=0)
+        if len(signs) < 2 or heaviest < _HEAVY or weight <= heaviest:
+            return None
+        weight = 0
+    words = f"{article(subject.kind)} with signs of malware: {'; '.join(sign.words for sign in signs)}"
     details: dict[str, Any] = {"signs": [sign.words for sign in signs]}
     return Judgement("suspicious-program", _severity(weight), words, ["T1027.002", "T1036"], details, [])
 
 
 def _severity(weight: int) -> Severity:
-    return "high" if weight >= MUCH else "medium"
+    if weight >= MUCH:
+        return "high"
+    return "medium" if weight >= ENOUGH else "low"
 
 
 def _around(subject: Subject, surroundings: Surroundings) -> Iterator[Sign]:
@@ -107,10 +111,8 @@ def _given(subject: Subject) -> Iterator[Sign]:
 
 def _built(elf: dict[str, Any], subject: Subject) -> Iterator[Sign]:
     packer = elf.get("packer")
-    if packer:
-        yield Sign("built", f"packed ({shown(packer.get('name') if isinstance(packer, dict) else packer)})", 3)
-    elif _is_packed(elf):
-        yield Sign("built", "its code is compressed or encrypted", 2)
+    if isinstance(packer, dict):
+        yield _packed(packer)
     static = (
         not packer  # a packed file has no symbols, no build id and no libraries of its own
         and elf.get("linkage") == "static"
@@ -122,13 +124,10 @@ def _built(elf: dict[str, Any], subject: Subject) -> Iterator[Sign]:
         yield Sign("built", "linked statically and stripped of its symbols", 1)
         if not elf.get("build_id"):
             yield Sign("built", "without the build id that distributions' compilers put in", 1)
-    if elf.get("sections") == [] and not packer:
-        yield Sign("built", "without a section table", 1)
     interpreter = string(elf.get("interpreter"))
     if interpreter and not _LOADER.fullmatch(interpreter):
         yield Sign("built", f"started by a loader that is not the distribution's ({cut(interpreter)})", 2)
-    rpath = elf.get("rpath")
-    searched = ":".join(str(one) for one in rpath[:20]) if isinstance(rpath, list) else str(rpath or "")
+    searched = ":".join(str(elf.get(key) or "") for key in ("rpath", "runpath")).strip(":")
     if searched and _WRITABLE_PATH.search(searched[:4096]):
         yield Sign("built", f"looks for libraries where others may write ({cut(searched)})", 1)
     yield from _imports(elf, subject)
@@ -143,6 +142,15 @@ def _built(elf: dict[str, Any], subject: Subject) -> Iterator[Sign]:
         yield Sign("built", f"a kernel module that is loaded under another name ({shown(module['loads_as'])})", 2)
 
 
+def _packed(packer: dict[str, Any]) -> Sign:
+    name = shown(packer.get("name"))
+    if packer.get("is_altered") is True:
+        return Sign("built", f"packed ({name}) and the packer's marks overwritten, which no packer does", 4)
+    if packer.get("confidence") == "possible" or name in _BUNDLERS:
+        return Sign("built", f"packed or bundled ({name})", 1)
+    return Sign("built", f"packed ({name})", 3)
+
+
 def _imports(elf: dict[str, Any], subject: Subject) -> Iterator[Sign]:
     groups = elf.get("suspicious_imports")
     in_place = "/security/" in subject.inner  # where a PAM module belongs
@@ -152,19 +160,3 @@ def _imports(elf: dict[str, Any], subject: Subject) -> Iterator[Sign]:
             continue
         words, weight = _GROUPS[name]
         yield Sign("built", f"{words} ({shown(group.get('symbols'))})", weight)
-
-
-def _is_packed(elf: dict[str, Any]) -> bool:
-    """Say whether most of the code or data is of high entropy; debugging sections always are compressed."""
-    sections = elf.get("sections")
-    for section in sections[:200] if isinstance(sections, list) else []:
-        if not isinstance(section, dict) or section.get("name") not in _CODE:
-            continue
-        entropy, size = section.get("entropy"), section.get("size")
-        if (
-            isinstance(entropy, int | float)
-            and entropy >= _PACKED_ENTROPY
-            and (type(size) is not int or size >= _PACKED_SIZE)
-        ):
-            return True
-    return False
