@@ -248,7 +248,12 @@ def test_an_owner_without_an_account_is_told_once_for_a_place() -> None:
     rows = [file(f"/etc/app/{number}", **TEXT, uid=1234) for number in range(50)]
     [found] = judged(*rows)
     assert (found.rule, found.severity, found.count) == ("owner-without-account", "low", 50)
-    assert found.statement.startswith("50 files and directories below /etc/app belong to user number 1234, which no")
+    assert found.statement.startswith(
+        "50 files and directories at and below /etc/app belong to user number 1234, which no"
+    )
+    [home] = judged(file("/home/eve", **DIRECTORY, uid=1234), file("/home/eve/.profile", **TEXT, uid=1234))
+    assert (home.severity, home.count, home.path) == ("low", 2, "/home/eve")
+    assert "the account was removed, or is kept elsewhere" in home.statement
     assert said(file("/etc/cron.daily/x", **SCRIPT, uid=1234)) == [("owner-without-account", "medium")]
     assert said(file("/usr/local/lib/node/README", **TEXT, uid=1234)) == [("owner-without-account", "info")]
 

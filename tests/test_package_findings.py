@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from file_rows import ALTERED, LIBRARY, OWNED, SCRIPT, TEXT, UNOWNED, file, judged, said
 
-from volforensic.detection.groups import ALONE_LIMIT
+from volforensic.detection.judgements import ALONE_LIMIT
 from volforensic.detection.rules import CITES_LIMIT, FINDINGS_LIMIT
 from volforensic.record import Row
 

@@ -7,8 +7,6 @@ from volforensic.detection.rows import cut
 from volforensic.detection.rules import CITES_LIMIT, EVIDENCE_LIMIT, FINDINGS_LIMIT
 from volforensic.record import Finding, Row, finding_id
 
-ALONE_LIMIT = 5
-"""So many findings of one group are told one by one."""
 _SHOWN = 3
 _ELSEWHERE = Group("", "further files of this kind, in more places than are told apart")
 
@@ -31,7 +29,7 @@ class _Held:
     def add(self, row: Row, finding: Finding) -> None:
         """Count one more; the first are kept whole."""
         self.count += 1
-        if len(self.kept) < ALONE_LIMIT:
+        if len(self.kept) < max(self.group.alone, _SHOWN):
             self.kept.append((row, finding))
         if len(self.cites) < CITES_LIMIT:
             self.cites += finding.cites[:1]
@@ -44,7 +42,7 @@ class _Held:
 
     def findings(self) -> Iterator[tuple[Row, Finding]]:
         """Yield what was kept, or one finding in place of many."""
-        if self.count <= ALONE_LIMIT:
+        if self.count <= self.group.alone:
             yield from self.kept
             return
         row, model = self.kept[0]

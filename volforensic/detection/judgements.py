@@ -18,6 +18,8 @@ _SCRIPT_TYPES = (
     "text/x-php",
 )
 EXECUTABLE_BITS = 0o111
+ALONE_LIMIT = 5
+"""So many findings of one group are told one by one, where the group does not say otherwise."""
 _TIMES = (("mtime", "modified"), ("ctime", "changed"), ("crtime", "created"))
 WEAK_MANAGERS = frozenset({"pip", "npm"})
 """Managers whose lists anybody who writes the files writes as well: their proof excuses nothing."""
@@ -25,10 +27,14 @@ _NO_PACKAGE: dict[str, Any] = {}
 
 
 class Group(NamedTuple):
-    """What a judgement is counted with where there are many: a key, and words for several files of it."""
+    """What a judgement is counted with where there are many: a key, and words for several files of it.
+
+    ``alone`` is how many of them are told one by one.
+    """
 
     key: str
     words: str
+    alone: int = ALONE_LIMIT
 
 
 class Judgement(NamedTuple):

@@ -9,17 +9,16 @@ from volforensic.detection.file_times import FileTimes, is_image_builders
 from volforensic.detection.judgements import Group, Subject, finding_of
 from volforensic.detection.kernel_modules import KernelModules
 from volforensic.detection.privileges import PROGRAM_DIRECTORIES, SETUID, SHELL, grants, shell_copy
-from volforensic.detection.program_signs import RAISES
 from volforensic.detection.rows import cut
 from volforensic.detection.system_places import RULE as SYSTEM_RULE
 from volforensic.detection.system_places import SYSTEM_DIRECTORY
-from volforensic.record import Finding, Row, Severity, finding_id
+from volforensic.detection.weighing import raised
+from volforensic.record import Finding, Row, finding_id
 
 HELD_LIMIT = 20_000
 """Findings that are kept with their rows; beyond it they are told without what the other rows say."""
 _SHELLS_LIMIT = 10_000
 _LATE_RULES = frozenset({SYSTEM_RULE, "suspicious-program", "name-of-system-daemon", "unowned-kernel-module"})
-_RAISED: dict[str, Severity] = {"low": "medium", "medium": "high"}
 _KEYS = ("volume", "path", "type", "allocated", "mime", "references", "indicators", "mtime", "ctime", "crtime", "inode")
 
 
@@ -96,12 +95,11 @@ class LateFindings:
             return finding
         words = [sign.words for sign in signs]
         details = {**finding.details, "signs": [*finding.details.get("signs", ()), *words]}
-        severity = finding.severity
-        if sum(sign.weight for sign in signs) >= RAISES and "raised" not in details and severity in _RAISED:
-            severity = _RAISED[severity]
+        higher = None if "raised" in details else raised(finding.severity, signs)
+        if higher is not None:
             details["raised"] = f"from {finding.severity} by its signs"
         evidence = [*finding.evidence, cut(f"signs: {'; '.join(words)}")]
-        return msgspec.structs.replace(finding, severity=severity, details=details, evidence=evidence)
+        return msgspec.structs.replace(finding, severity=higher or finding.severity, details=details, evidence=evidence)
 
     def _copies(self) -> Iterator[tuple[Row, Finding, Group | None]]:
         for subject in self._setuid:

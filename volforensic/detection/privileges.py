@@ -165,8 +165,9 @@ def _capable(subject: Subject, capabilities: str) -> Iterator[Judgement]:
         words = f"{said}, which an interpreter or a tool that writes any file gives to whoever starts it"
         yield _privileged("capable-file", severity, words, subject)
     elif dangerous and not subject.contained and not (subject.settled and subject.name in _USUAL_CAPABLE):
-        severity = "medium" if subject.verdict in {"proved", "unverified"} or subject.name in _USUAL_CAPABLE else "high"
-        if subject.settled or (subject.name in _USUAL_CAPABLE and not subject.unowned):
+        usual = subject.name in _USUAL_CAPABLE
+        severity = "medium" if subject.verdict in {"proved", "unverified"} or usual else "high"
+        if subject.settled or (usual and (not subject.unowned or subject.inner.startswith("/opt/"))):
             severity = "low"
         yield _privileged("capable-file", severity, f"{said}: {', '.join(dangerous)} leads to root", subject)
     elif subject.unowned:

@@ -42,7 +42,14 @@ _OWN_TOPICS = {
 }
 """What a rule says already: it does not weigh twice."""
 _YARA_WEIGHTS = {"medium": 2, "low": 1}
-_RAISED: dict[str, Severity] = {"low": "medium", "medium": "high"}
+_RAISED: dict[str, tuple[int, Severity]] = {"low": (RAISES + 1, "medium"), "medium": (RAISES, "high")}
+"""How much the signs must weigh to raise a severity, and to which; a single sign never raises what is low."""
+
+
+def raised(severity: str, signs: Iterable[Sign]) -> Severity | None:
+    """Return the severity to which signs raise a finding; None where they do not."""
+    needed, higher = _RAISED.get(severity, (0, None))
+    return higher if sum(sign.weight for sign in signs) >= needed else None
 
 
 def weighed(subject: Subject, judged: list[Judgement], signs: list[Sign]) -> list[Judgement]:
@@ -90,11 +97,12 @@ def _with_signs(lead: Judgement, folded: Iterable[Judgement], signs: list[Sign])
     details = {**lead.details, **({"signs": [sign.words for sign in further]} if further else {})}
     if rules:
         details["also"] = rules
-    severity = lead.severity
-    weight = sum(sign.weight for sign in further if sign.topic not in {"yara", "owner", "package"})
-    if "yara" not in lead.details and severity in _RAISED and weight >= RAISES:
-        severity = _RAISED[severity]
+    weighing = [sign for sign in further if sign.topic not in {"yara", "owner", "package"}]
+    higher = None if "yara" in lead.details else raised(lead.severity, weighing)
+    if higher is not None:
         details["raised"] = f"from {lead.severity} by its signs"
     evidence = [*lead.evidence, *([cut("signs: " + "; ".join(sign.words for sign in further))] if further else [])]
     attack = sorted({*lead.attack, *(technique for judgement in folded for technique in judgement.attack)})
-    return lead._replace(severity=severity, words=words, details=details, evidence=evidence, attack=attack)
+    return lead._replace(
+        severity=higher or lead.severity, words=words, details=details, evidence=evidence, attack=attack
+    )
