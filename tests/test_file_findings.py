@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from file_rows import (
+    ALTERED,
     DIRECTORY,
     HOST,
     LIBRARY,
@@ -415,11 +416,39 @@ KEYS = [
 ]
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.dictionaries(st.sampled_from(KEYS), VALUES), st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=2)
+INNER = [
+    *(
+        "verdict",
+        "name",
+        "version",
+        "manager",
+        "by",
+        "differs",
+        "good",
+        "bad",
+        "tier",
+        "reason",
+        "extension",
+        "expected",
+    ),
+    *("packer", "linkage", "stripped", "go", "build_id", "type", "interpreter", "rpath", "runpath", "module", "signed"),
+    *("suspicious_imports", "vermagic", "loads_as", "group", "symbols", "confidence", "is_altered"),
+]
+NESTED = st.dictionaries(
+    st.sampled_from(INNER), st.one_of(VALUES, st.lists(st.dictionaries(st.sampled_from(INNER), VALUES)))
 )
+ROWS = st.builds(
+    lambda row, nested: {**row, **nested},
+    st.dictionaries(st.sampled_from(KEYS), VALUES),
+    st.dictionaries(st.sampled_from(["package", "elf", "known", "recovery", "mismatch"]), NESTED),
+)
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(ROWS, st.lists(ROWS, max_size=2))
 def test_no_row_stops_the_rules(row: Row, others: list[Row]) -> None:
     rows = [{**file("/usr/bin/sshdd"), **row}, {**file("/tmp/.x/a.jpg", mode=0o6755), **row}, row, *others]
+    altered = {**ALTERED, **(row["package"] if isinstance(row.get("package"), dict) else {})}
+    rows += [file("/usr/sbin/sshd", package=altered, elf=row.get("elf"))]
     for one in outcomes(rows, missing=others, carved=others):
         assert isinstance(one, Finding | Problem)

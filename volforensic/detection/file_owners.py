@@ -29,7 +29,7 @@ def owner_judgements(subject: Subject, surroundings: Surroundings) -> Iterator[J
     uid = subject.uid
     if not surroundings.lacks(uid) or subject.contained or subject.settled:
         return
-    if subject.row.get("type") not in {"file", "directory"}:
+    if subject.row.get("type") not in ("file", "directory"):
         return
     trusted = _TRUSTED.match(subject.inner) is not None
     severity = _severity(subject, trusted=trusted)

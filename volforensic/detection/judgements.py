@@ -82,7 +82,7 @@ class Subject(NamedTuple):
     def settled(self) -> bool:
         """Whether the content is what a package or a set of known good files says."""
         return self.known_good or (
-            self.verdict == "proved" and package_of(self.row).get("manager") not in WEAK_MANAGERS
+            self.verdict == "proved" and str(package_of(self.row).get("manager")) not in WEAK_MANAGERS
         )
 
     @property

@@ -117,7 +117,7 @@ def _built(elf: dict[str, Any], subject: Subject) -> Iterator[Sign]:
         not packer  # a packed file has no symbols, no build id and no libraries of its own
         and elf.get("linkage") == "static"
         and subject.kind == "executable"
-        and elf.get("type") not in {"relocatable", "core"}
+        and elf.get("type") not in ("relocatable", "core")
     )
     go = bool(elf.get("go"))
     if static and elf.get("stripped") is True and not go:
@@ -156,7 +156,7 @@ def _imports(elf: dict[str, Any], subject: Subject) -> Iterator[Sign]:
     in_place = "/security/" in subject.inner  # where a PAM module belongs
     for group in groups[:_GROUPS_LIMIT] if isinstance(groups, list) else []:
         name = group.get("group") if isinstance(group, dict) else None
-        if name not in _GROUPS or (name == "PAM module" and in_place):
+        if not isinstance(name, str) or name not in _GROUPS or (name == "PAM module" and in_place):
             continue
         words, weight = _GROUPS[name]
         yield Sign("built", f"{words} ({shown(group.get('symbols'))})", weight)

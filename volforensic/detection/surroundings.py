@@ -48,6 +48,6 @@ def read_surroundings(users: Iterable[Row]) -> Surroundings:
         if type(uid) is not int or len(uids) >= ACCOUNTS_LIMIT:
             continue
         uids.add(uid)
-        if row.get("user") in WEB_ACCOUNTS and uid:
+        if str(row.get("user")) in WEB_ACCOUNTS and uid:
             web.add(uid)
     return Surroundings(frozenset(uids), frozenset(web) if uids else _USUAL_WEB_NUMBERS)
