@@ -19,7 +19,7 @@ DAYS_LIMIT = 20_000
 """Days on which files of a volume changed that are counted: the days of fifty years."""
 TIMES_LIMIT = 100_000
 """Modification times of the system's own programs that are remembered."""
-_MANY = 50
+MANY = 50
 """So many files of one volume with a birth after the change were made by whatever built the image."""
 _BUSY_DAY = 3  # changes of inodes that make a day one on which the host ran
 _SLACK = 2 * SECOND
@@ -92,7 +92,7 @@ class FileTimes:
 
 def is_image_builders(count: int, total: int) -> bool:
     """Say whether so many files with impossible times were made by what built the image, not by a hand."""
-    return count >= _MANY or count * 20 > max(total, 1)
+    return count >= MANY or count * 20 > max(total, 1)
 
 
 def _judgement(subject: Subject, severity: Severity, words: str, plural: str) -> Judgement:

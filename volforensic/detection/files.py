@@ -82,7 +82,7 @@ class FileRules:
         self._names = RepeatedNames()
         self._times = FileTimes()
         self._groups = Groups()
-        self._late = LateFindings(self._times)
+        self._late = LateFindings(self._times, self._groups)
 
     def take(self, row: Row) -> list[Finding]:
         """Return what is found about a row at once; what is told later is kept."""

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from volforensic.detection.file_times import MANY, FileTimes, is_image_builders
 from volforensic.detection.file_times import RULE as TIMES_RULE
-from volforensic.detection.file_times import FileTimes, is_image_builders
+from volforensic.detection.groups import Groups
 from volforensic.detection.judgements import Group, Subject, finding_of
 from volforensic.detection.kernel_modules import KernelModules
 from volforensic.detection.privileges import PROGRAM_DIRECTORIES, SETUID, SHELL, grants, shell_copy
@@ -15,9 +16,9 @@ from volforensic.detection.system_places import SYSTEM_DIRECTORY
 from volforensic.detection.weighing import raised
 from volforensic.record import Finding, Row, finding_id
 
-HELD_LIMIT = 20_000
+HELD_LIMIT = 5_000
 """Findings that are kept with their rows; beyond it they are told without what the other rows say."""
-_SHELLS_LIMIT = 10_000
+_SHELLS_LIMIT = 5_000
 _LATE_RULES = frozenset({SYSTEM_RULE, "suspicious-program", "name-of-system-daemon", "unowned-kernel-module"})
 _KEYS = ("volume", "path", "type", "allocated", "mime", "references", "indicators", "mtime", "ctime", "crtime", "inode")
 
@@ -25,9 +26,10 @@ _KEYS = ("volume", "path", "type", "allocated", "mime", "references", "indicator
 class LateFindings:
     """Findings about programs that times of other files may make graver, setuid files, impossible times."""
 
-    def __init__(self, times: FileTimes) -> None:
-        """Keep nothing yet; ``times`` is asked at the end."""
+    def __init__(self, times: FileTimes, groups: Groups) -> None:
+        """Keep nothing yet; ``times`` is asked at the end, ``groups`` takes what need not wait."""
         self._times = times
+        self._groups = groups
         self._modules = KernelModules()
         self._held: list[tuple[Row, Finding, Group | None]] = []
         self._impossible: list[tuple[Row, Finding, Group | None]] = []
@@ -60,13 +62,15 @@ class LateFindings:
 
     def hold(self, subject: Subject, finding: Finding, group: Group | None) -> bool:
         """Keep a finding to the end; False where it is to be told as it is."""
-        impossible = finding.rule == TIMES_RULE
-        if not impossible and finding.rule not in _LATE_RULES:
+        if finding.rule == TIMES_RULE and group is not None:
+            if len(self._impossible) >= MANY:
+                self._groups.add(subject.row, _by_builders(finding), group)
+            else:
+                self._impossible.append((_slim(subject).row, finding, group))
+            return True
+        if finding.rule not in _LATE_RULES or len(self._held) >= HELD_LIMIT:
             return False
-        held = self._impossible if impossible else self._held
-        if len(held) >= HELD_LIMIT:
-            return False
-        held.append((_slim(subject).row, finding, group))
+        self._held.append((_slim(subject).row, finding, group))
         return True
 
     def release(self) -> Iterator[tuple[Row, Finding, Group | None]]:
@@ -75,9 +79,7 @@ class LateFindings:
         yield from self._copies()
         builders = is_image_builders(len(self._impossible), self._files)
         for row, finding, group in self._impossible:
-            # where a tool made the whole image, its files were born when it ran: that is said once and as no suspicion
-            severity = "info" if builders else finding.severity
-            yield row, msgspec.structs.replace(finding, severity=severity), group
+            yield row, _by_builders(finding) if builders else finding, group
 
     def _programs(self) -> Iterator[tuple[Row, Finding, Group | None]]:
         fits = self._unowned <= self._claimed
@@ -107,6 +109,11 @@ class LateFindings:
             if original is not None and original != subject.path:
                 judgement = shell_copy(subject, original)
                 yield subject.row, finding_of(subject.row, judgement), judgement.group
+
+
+def _by_builders(finding: Finding) -> Finding:
+    """Return the finding as no suspicion: where a tool made the whole image, its files were born when it ran."""
+    return msgspec.structs.replace(finding, severity="info")
 
 
 def _is_shell(subject: Subject) -> bool:
