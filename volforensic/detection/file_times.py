@@ -38,7 +38,10 @@ class FileTimes:
         row = subject.row
         changed = row.get("ctime")
         if isinstance(changed, str):
-            days = self._days.setdefault(integer(row.get("volume")), Counter())
+            volume = integer(row.get("volume"))
+            days = self._days.get(volume)
+            if days is None:
+                days = self._days[volume] = Counter()
             if changed[:10] in days or len(days) < DAYS_LIMIT:
                 days[changed[:10]] += 1
         if subject.kind and subject.settled and len(self._known) < TIMES_LIMIT:

@@ -20,7 +20,7 @@ from volforensic.detection.late import LateFindings
 from volforensic.detection.odd_names import RepeatedNames, extension_judgements, name_judgements
 from volforensic.detection.package_findings import altered_judgements, missing_findings
 from volforensic.detection.place_findings import place_judgements
-from volforensic.detection.privileges import privilege_judgements
+from volforensic.detection.privileges import SETGID, SETUID, privilege_judgements
 from volforensic.detection.program_signs import signs_of
 from volforensic.detection.rules import FINDINGS_LIMIT, limit_problem
 from volforensic.detection.surroundings import Surroundings
@@ -124,24 +124,33 @@ class FileRules:
             yield from deleted_judgements(subject)
 
     def _of_entry(self, subject: Subject) -> Iterator[Judgement]:
-        """Yield what is said of an entry of any type."""
+        """Yield what is said of an entry of any type; most rules are not even asked about a plain one."""
+        row = subject.row
         yield from name_judgements(subject)
         yield from self._names.judgements(subject)
-        yield from device_judgements(subject)
-        yield from attribute_judgements(subject)
-        yield from owner_judgements(subject, self._surroundings)
-        yield from altered_judgements(subject)
         yield from self._times.judgements(subject)
+        if row.get("type") != "directory":
+            yield from device_judgements(subject)
+        if row.get("attributes"):
+            yield from attribute_judgements(subject)
+        if self._surroundings.lacks(subject.uid):
+            yield from owner_judgements(subject, self._surroundings)
+        if subject.verdict == "altered":
+            yield from altered_judgements(subject)
 
     def _of_file(self, subject: Subject) -> Iterator[Judgement]:
         yield from self._by_content(subject)
-        if subject.row.get("size") != 0:
-            if subject.kind:
-                yield from place_judgements(subject)
-                yield from daemon_judgements(subject)
+        if subject.row.get("size") == 0:
+            return
+        if subject.kind:
+            yield from place_judgements(subject)
+            yield from daemon_judgements(subject)
+        if subject.unowned:
             yield from system_judgements(subject)
+        if not subject.settled:
             yield from web_judgements(subject, self._surroundings)
             yield from extension_judgements(subject)
+        if subject.mode & (SETUID | SETGID) or subject.row.get("capabilities"):
             yield from privilege_judgements(subject)
 
     def _by_content(self, subject: Subject) -> Iterator[Judgement]:

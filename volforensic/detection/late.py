@@ -42,9 +42,11 @@ class LateFindings:
     def note(self, subject: Subject) -> None:
         """Note the hash of a shell and what the package database says of the system's programs."""
         self._files += 1
-        self._modules.note(subject)
         if not subject.kind:
+            self._modules.note(subject)
             return
+        if "elf" in subject.row:
+            self._modules.note(subject)
         if subject.verdict and SYSTEM_DIRECTORY.match(subject.inner):
             if subject.unowned:
                 self._unowned += 1

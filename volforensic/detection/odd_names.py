@@ -106,7 +106,7 @@ class RepeatedNames:
         if place != self._place:
             self._place = place
             self._names = set()
-        own = hash(str(row.get("volume_path") or subject.path))
+        own = hash(subject.name)
         if own in self._names:
             words = "another entry of the same directory has the same name, so that programs see only one of them"
             group = Group(
