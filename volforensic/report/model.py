@@ -12,7 +12,7 @@ from volforensic.report.coverage import describe_coverage, describe_problems, re
 from volforensic.report.files import files_of_interest
 from volforensic.report.findings import Findings
 from volforensic.report.logins import describe_logins
-from volforensic.report.packages import Packages
+from volforensic.report.package_files import PackageFiles
 from volforensic.report.persistence import describe_persistence
 from volforensic.report.system import describe_system, owners
 from volforensic.report.verdict import Reading, judge, together
@@ -66,8 +66,7 @@ class EvidenceView:
     objects with index, label, filesystem, offset, size in bytes, uuid), host (hostname, os, time_zone,
     time_zone_basis). ``findings`` and ``problems`` are rows as stored, ``coverage`` is coverage.json. ``records``
     gives the rows of an artifact by its name, none where there are none; ``files`` the rows of the inventory. Both
-    may be called again and give the same rows in the same order. ``missing`` gives the files that packages own and
-    the disk lacks.
+    may be called again and give the same rows in the same order.
     """
 
     identity: Row
@@ -77,6 +76,7 @@ class EvidenceView:
     records: Records
     files: Callable[[], Iterator[Row]]
     missing: Callable[[], Iterable[Row]] = tuple
+    """Gives the files that packages own and the disk lacks."""
 
 
 def build_report(case_facts: CaseFacts, evidence: Sequence[EvidenceView]) -> Row:
@@ -103,8 +103,8 @@ def render_json(report: Row) -> bytes:
 def _evidence(view: EvidenceView) -> tuple[Row, Findings, Reading]:
     findings = Findings(view.findings)
     users = owners(view.records)
-    packages = Packages(findings)
-    files = files_of_interest(packages.watch(view.files()), findings, users)
+    by_package = PackageFiles(findings)
+    files = files_of_interest(by_package.watch(view.files()), findings, users)
     met = describe_problems(view.problems)
     identity = _identity(view.identity)
     was_read = reading(view.coverage, met["not_read"]["total"], identity["unchanged"])
@@ -114,7 +114,7 @@ def _evidence(view: EvidenceView) -> tuple[Row, Findings, Reading]:
         "system": bounded(view.identity.get("host") or {}) | describe_system(view.records, findings.citing),
         "logins": describe_logins(view.records, users),
         "persistence": describe_persistence(view.records, findings.citing),
-        "packages": packages.section(view.missing()),
+        "package_files": by_package.section(view.missing()),
         "files_of_interest": files,
         "coverage": describe_coverage(view.coverage),
         "problems": met,

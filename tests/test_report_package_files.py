@@ -12,7 +12,7 @@ from test_report import ACTING, faults
 from volforensic.record import Row
 from volforensic.report.html import render_html
 from volforensic.report.model import build_report, render_json
-from volforensic.report.packages import ALTERED_LIMIT, CAVEAT, MISSING_LIMIT
+from volforensic.report.package_files import ALTERED_LIMIT, CAVEAT, MISSING_LIMIT
 
 SCHEMA: Row = json.loads(resources.files("volforensic.report").joinpath("report.schema.json").read_bytes())
 ELF = "application/x-pie-executable"
@@ -32,7 +32,7 @@ def report(rows: list[Row], missing: list[Row]) -> Row:
 
 
 def section(rows: list[Row], missing: list[Row] | None = None) -> Row:
-    packages: Row = report(rows, missing or [])["evidence"][0]["packages"]
+    packages: Row = report(rows, missing or [])["evidence"][0]["package_files"]
     return packages
 
 
@@ -56,7 +56,7 @@ def test_verdicts_are_counted_and_the_caveat_stands_beside_them() -> None:
 
 def test_without_a_database_there_is_no_caveat_and_the_page_says_so() -> None:
     built = report([row("/x", None, package=None)], [])
-    assert built["evidence"][0]["packages"]["caveat"] == ""
+    assert built["evidence"][0]["package_files"]["caveat"] == ""
     assert "No package database was read" in render_html(built)
     assert "No package database was read" not in render_html(report([row("/x", "proved")], []))
 

@@ -25,7 +25,7 @@ _SETID = 0o6000
 _NO_FINDING = len(SEVERITIES)
 
 
-class Packages:
+class PackageFiles:
     """Counts the verdicts of the inventory's rows as they pass; keeps what was altered and the unowned programs."""
 
     def __init__(self, findings: Findings) -> None:
