@@ -296,6 +296,16 @@ def test_a_time_in_the_future_of_its_own_inode() -> None:
     assert said(*plain, file("/srv/x", **TEXT, mtime="9999", ctime="0001", crtime=[])) == []
 
 
+def test_an_inode_that_changed_long_after_the_volume_was_in_use() -> None:
+    plain = [file(f"/srv/{number}", **TEXT) for number in range(100)]
+    late = "2033-01-01T00:00:00.000000000Z"
+    [found] = judged(file("/srv/x", **TEXT, ctime=late, mtime=late, crtime=late), *plain)
+    assert (found.rule, found.severity, found.path) == ("times-contradict", "low", "/srv/x")
+    assert "the last day on which the volume was in use (2024-05-02 23:59:59 UTC)" in found.statement
+    assert said(file("/srv/x", **TEXT, ctime="2025-04-01T00:00:00.000000000Z"), *plain) == []
+    assert said(file("/srv/x", **TEXT, ctime=late)) == []
+
+
 def test_nothing_of_files_that_are_gone_but_their_content() -> None:
     gone: Row = {"allocated": False}
     assert said(file("/etc/cron.d/x", **gone, attributes=["immutable"]), file("/usr/bin/ps", **gone, uid=1234)) == []

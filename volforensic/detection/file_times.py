@@ -9,10 +9,10 @@ modification time before the birth is ordinary: tar(1), rsync(1), dpkg(1) and `c
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from volforensic.detection.judgements import Group, Judgement, Sign, Subject
+from volforensic.detection.judgements import Group, Judgement, Sign, Subject, slim
 from volforensic.detection.rows import cut, integer, string
-from volforensic.detection.times import DAY, SECOND, microseconds
-from volforensic.record import Row, Severity
+from volforensic.detection.times import DAY, SECOND, microseconds, shown_time
+from volforensic.record import Row, Severity, timestamp_text
 
 RULE = "times-contradict"
 DAYS_LIMIT = 20_000
@@ -22,6 +22,10 @@ TIMES_LIMIT = 100_000
 MANY = 50
 """So many files of one volume with a birth after the change were made by whatever built the image."""
 _BUSY_DAY = 3  # changes of inodes that make a day one on which the host ran
+_FEW_LIMIT = 20_000
+_LONG_AFTER = (
+    366 * DAY
+)  # archive volumes are written to seldom: only what lies a year apart was misdated
 _SLACK = 2 * SECOND
 
 
@@ -32,6 +36,8 @@ class FileTimes:
         """Start with no file."""
         self._days: dict[int | None, Counter[str]] = {}
         self._known: dict[str, tuple[str, int]] = {}
+        self._few: list[tuple[str, Subject]] = []
+        self._newest: dict[int | None, int | None] = {}
 
     def note(self, subject: Subject) -> None:
         """Note the day on which an inode changed; and the times of a program that is the package's own."""
@@ -44,6 +50,8 @@ class FileTimes:
                 days = self._days[volume] = Counter()
             if changed[:10] in days or len(days) < DAYS_LIMIT:
                 days[changed[:10]] += 1
+                if days[changed[:10]] < _BUSY_DAY and len(self._few) < _FEW_LIMIT:
+                    self._few.append((changed[:10], slim(subject)))
         if subject.kind and subject.settled and len(self._known) < TIMES_LIMIT:
             stamp, born = string(row.get("mtime")), microseconds(row.get("crtime"))
             if stamp and born is not None:
@@ -65,6 +73,19 @@ class FileTimes:
                 subject, "low", words, "have times of modification that lay in the future when they were set"
             )
 
+    def later_judgements(self) -> Iterator[tuple[Subject, Judgement]]:
+        """Yield a judgement for each of the few inodes that changed long after the volume was in use; at the end."""
+        for day, subject in self._few:
+            newest = self.newest(integer(subject.row.get("volume")))
+            changed = microseconds(f"{day}T00:00:00.000000Z")
+            if newest is not None and changed is not None and changed > newest + _LONG_AFTER and not subject.contained:
+                words = (
+                    "its inode changed more than a year after the last day on which the volume was in use"
+                    f" ({shown_time(timestamp_text(newest - 1))}): the clock was wrong, or the time was written by hand"
+                )
+                plural = "have inodes that changed more than a year after the last day on which the volume was in use"
+                yield subject, _judgement(subject, "low", words, plural)
+
     def late_signs(self, row: Row) -> Iterator[Sign]:
         """Yield signs about a program that want the other files: times copied from another, set to a whole second."""
         modified, changed, born = (microseconds(row.get(key)) for key in ("mtime", "ctime", "crtime"))
@@ -85,12 +106,14 @@ class FileTimes:
         """Return the end of the last day on which several inodes of the volume changed, in microseconds since 1970.
 
         One inode can be given any time, the days on which a host ran cannot; the examiner's own clock says nothing.
+        To be asked when all rows were noted.
         """
-        days: Mapping[str, int] = self._days.get(volume, {})
-        start = microseconds(
-            f"{max((day for day, count in days.items() if count >= _BUSY_DAY), default='')}T00:00:00.000000Z"
-        )
-        return None if start is None else start + DAY
+        if volume not in self._newest:
+            days: Mapping[str, int] = self._days.get(volume, {})
+            last = max((day for day, count in days.items() if count >= _BUSY_DAY), default="")
+            start = microseconds(f"{last}T00:00:00.000000Z")
+            self._newest[volume] = None if start is None else start + DAY
+        return self._newest[volume]
 
 
 def is_image_builders(count: int, total: int) -> bool:

@@ -23,6 +23,23 @@ ALONE_LIMIT = 5
 _TIMES = (("mtime", "modified"), ("ctime", "changed"), ("crtime", "created"))
 WEAK_MANAGERS = frozenset({"pip", "npm"})
 """Managers whose lists anybody who writes the files writes as well: their proof excuses nothing."""
+_KEPT = (
+    *(
+        "volume",
+        "path",
+        "path_bytes",
+        "type",
+        "allocated",
+        "inode",
+        "mtime",
+        "ctime",
+        "crtime",
+        "sha256",
+        "size",
+        "uid",
+    ),
+    *("uid", "gid", "mode", "mime", "references", "indicators", "elf"),
+)
 _NO_PACKAGE: dict[str, Any] = {}
 
 
@@ -120,6 +137,11 @@ def subject_of(row: Row) -> Subject | None:
         verdict=str(package_of(row).get("verdict") or ""),
         known_good=isinstance(known, dict) and bool(known.get("good")),
     )
+
+
+def slim(subject: Subject) -> Subject:
+    """Return the subject with what is asked of its row at the end, not the strings and extents that it may hold."""
+    return subject._replace(row={key: subject.row[key] for key in _KEPT if key in subject.row})
 
 
 def package_of(row: Row) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import msgspec
 from volforensic.detection.file_times import MANY, FileTimes, is_image_builders
 from volforensic.detection.file_times import RULE as TIMES_RULE
 from volforensic.detection.groups import Groups
-from volforensic.detection.judgements import Group, Subject, finding_of
+from volforensic.detection.judgements import Group, Subject, finding_of, slim
 from volforensic.detection.kernel_modules import KernelModules
 from volforensic.detection.privileges import PROGRAM_DIRECTORIES, SETUID, SHELL, grants, shell_copy
 from volforensic.detection.rows import cut
@@ -20,7 +20,6 @@ HELD_LIMIT = 5_000
 """Findings that are kept with their rows; beyond it they are told without what the other rows say."""
 _SHELLS_LIMIT = 5_000
 _LATE_RULES = frozenset({SYSTEM_RULE, "suspicious-program", "name-of-system-daemon", "unowned-kernel-module"})
-_KEYS = ("volume", "path", "type", "allocated", "mime", "references", "indicators", "mtime", "ctime", "crtime", "inode")
 
 
 class LateFindings:
@@ -58,7 +57,7 @@ class LateFindings:
             return
         if subject.mode & SETUID:
             if grants(subject) and len(self._setuid) < _SHELLS_LIMIT:
-                self._setuid.append(_slim(subject))
+                self._setuid.append(slim(subject))
         elif len(self._shells) < _SHELLS_LIMIT and _is_shell(subject):
             self._shells.setdefault(digest, subject.path)
 
@@ -68,11 +67,11 @@ class LateFindings:
             if len(self._impossible) >= MANY:
                 self._groups.add(subject.row, _by_builders(finding), group)
             else:
-                self._impossible.append((_slim(subject).row, finding, group))
+                self._impossible.append((slim(subject).row, finding, group))
             return True
         if finding.rule not in _LATE_RULES or len(self._held) >= HELD_LIMIT:
             return False
-        self._held.append((_slim(subject).row, finding, group))
+        self._held.append((slim(subject).row, finding, group))
         return True
 
     def release(self) -> Iterator[tuple[Row, Finding, Group | None]]:
@@ -82,6 +81,8 @@ class LateFindings:
         builders = is_image_builders(len(self._impossible), self._files)
         for row, finding, group in self._impossible:
             yield row, _by_builders(finding) if builders else finding, group
+        for subject, judgement in self._times.later_judgements():
+            yield subject.row, finding_of(subject.row, judgement), judgement.group
 
     def _programs(self) -> Iterator[tuple[Row, Finding, Group | None]]:
         fits = self._unowned <= self._claimed
@@ -120,12 +121,6 @@ def _by_builders(finding: Finding) -> Finding:
 
 def _is_shell(subject: Subject) -> bool:
     return subject.inner.startswith(PROGRAM_DIRECTORIES) and SHELL.fullmatch(subject.name) is not None
-
-
-def _slim(subject: Subject) -> Subject:
-    """Return the subject with what is asked of its row at the end, not the strings and extents that it may hold."""
-    keys = (*_KEYS, "sha256", "size", "uid", "gid", "mode", "path_bytes", "elf")
-    return subject._replace(row={key: subject.row[key] for key in keys if key in subject.row})
 
 
 def _unfit(finding: Finding, unowned: int, claimed: int) -> Finding:
