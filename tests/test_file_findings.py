@@ -50,6 +50,11 @@ def only(path: str, rule: str, **facts: Any) -> str | None:
         ("/usr/local/bin/systemd-network", {"package": UNOWNED}, "medium"),
         ("/usr/bin/sshdd", {"package": UNOWNED}, "medium"),
         ("/home/bob/crondd", SCRIPT, "medium"),
+        ("/usr/sbin/cronds", {"package": UNOWNED}, "medium"),
+        ("/usr/sbin/rsysl0gd", {"package": UNOWNED}, "medium"),
+        ("/usr/sbin/dbus-deamon", {"package": UNOWNED}, "medium"),
+        ("/usr/sbin/chronyc", {"package": UNOWNED}, None),
+        ("/usr/sbin/cron", {"package": UNOWNED}, None),
         ("/root/.x/dbus-daemon", {}, "high"),
         ("/tmp/nginx", {}, "high"),
         ("/usr/bin/sshd", {"package": OWNED}, None),
@@ -296,14 +301,16 @@ def test_a_time_in_the_future_of_its_own_inode() -> None:
     assert said(*plain, file("/srv/x", **TEXT, mtime="9999", ctime="0001", crtime=[])) == []
 
 
-def test_an_inode_that_changed_long_after_the_volume_was_in_use() -> None:
+def test_an_inode_that_changed_long_after_all_others() -> None:
     plain = [file(f"/srv/{number}", **TEXT) for number in range(100)]
     late = "2033-01-01T00:00:00.000000000Z"
     [found] = judged(file("/srv/x", **TEXT, ctime=late, mtime=late, crtime=late), *plain)
     assert (found.rule, found.severity, found.path) == ("times-contradict", "low", "/srv/x")
-    assert "the last day on which the volume was in use (2024-05-02 23:59:59 UTC)" in found.statement
+    assert "the last day that several inodes have seen (2024-05-02 23:59:59 UTC)" in found.statement
     assert said(file("/srv/x", **TEXT, ctime="2025-04-01T00:00:00.000000000Z"), *plain) == []
     assert said(file("/srv/x", **TEXT, ctime=late)) == []
+    quiet = [file(f"/home/{number}", **TEXT, volume=1, ctime=f"2025-08-1{number}T00:00:00.5Z") for number in range(3)]
+    assert said(*plain, *quiet) == []
 
 
 def test_nothing_of_files_that_are_gone_but_their_content() -> None:
@@ -367,6 +374,22 @@ def test_a_file_keeps_all_its_flags_when_more_is_told_at_the_end() -> None:
     owned = [file(f"/usr/bin/{number}", package=OWNED) for number in range(9)]
     list(graph.watch(file_findings([*owned, row], YARA, HOST)))
     assert graph.nodes["/usr/bin/kswapd0"].flags == ("name-of-kernel-thread", "setuid-file-unowned")
+
+
+def test_an_altered_tool_that_everything_uses_makes_no_cron_job_suspicious() -> None:
+    graph = FileGraph()
+    rows = [file("/usr/bin/ps", package=ALTERED), file("/usr/bin/python3", package=OWNED, capabilities="cap_setuid=ep")]
+    found = [one for one in graph.watch(file_findings(rows, YARA, HOST)) if isinstance(one, Finding)]
+    assert {one.severity for one in found} == {"critical"}
+    assert graph.nodes == {}
+
+
+def test_two_things_about_one_file_are_one_finding_that_says_both() -> None:
+    rows = [file(f"/usr/sbin/{name}", package=UNOWNED, uid=1234) for name in ("cronds", "sshdd")]
+    found = judged(*(file(f"/usr/bin/{number}", package=OWNED) for number in range(9)), *rows)
+    assert [(one.rule, one.details["also"]) for one in found] == [
+        (DAEMON, ["unowned-program-in-system-directory", "owner-without-account"])
+    ] * 2
 
 
 def test_a_plain_medium_finding_does_not_make_a_cron_job_suspicious() -> None:

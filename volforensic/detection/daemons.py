@@ -11,6 +11,8 @@ from volforensic.detection import places
 from volforensic.detection.judgements import Judgement, Subject, article
 from volforensic.record import Severity
 
+_LONG_ENOUGH = 4  # shorter names are a letter apart from too many others
+
 DAEMONS = frozenset(
     """
     accounts-daemon acpid agetty amazon-ssm-agent anacron atd audisp-syslog auditd avahi-daemon bluetoothd chronyd
@@ -32,6 +34,29 @@ SERVERS = frozenset(
 )
 """Servers that people build and unpack anywhere: out of place only where nothing belongs."""
 
+_DIGITS = {"o": "0", "l": "1", "i": "1", "e": "3"}
+_REAL = frozenset({"chronyc", "smbd", "nmbd", "atd", "ntpd", "sssd", "nscd", "snap", "mcelog"})
+
+
+def _variants(name: str) -> set[str]:
+    """Return how a name is mistaken by one letter: doubled, left out, turned round, added, or a digit in its place."""
+    found = {name + letter for letter in "sdx_-0123456789"}
+    for place in range(len(name)):
+        rest = name[place + 1 :]
+        found |= {name[: place + 1] + name[place] + rest, name[:place] + _DIGITS.get(name[place], name[place]) + rest}
+        if 0 < place < len(name) - 1:
+            found.add(name[:place] + rest)
+        if rest:
+            found.add(name[:place] + rest[0] + name[place] + rest[1:])
+    return found
+
+
+_VARIANTS = (
+    frozenset(variant for name in DAEMONS for variant in _variants(name) if len(name) >= _LONG_ENOUGH)
+    - DAEMONS
+    - SERVERS
+    - _REAL
+)
 _LOOK_ALIKE = re.compile(
     r"(?:sshd{2,3}|s{2,3}hd{2}|ssshd|sshds|shsd|sshdd?[0-9]{1,3}|\.sshd|sshd[_.-](?:bak|real|old|org|orig)|cr[o0]n{2}d|crondd|"
     r"cron[d]?r|crondr|rsyslogdd|rsyslogds|rsys1ogd|syslogdd|dbus-deamon|dbus-daemons|dbus-daem0n|ntpdd?[0-9]|"
@@ -68,7 +93,7 @@ def daemon_judgements(subject: Subject) -> Iterator[Judgement]:
     path = subject.inner
     unsafe = places.temporary_directory(path) is not None or places.hidden_part(path) is not None
     exact = name in DAEMONS or (unsafe and name in SERVERS)
-    if not exact and not _LOOK_ALIKE.fullmatch(name):
+    if not exact and name not in _VARIANTS and not _LOOK_ALIKE.fullmatch(name):
         return
     if not unsafe and not _is_elsewhere(subject, exact=exact):
         return

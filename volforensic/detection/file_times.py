@@ -7,51 +7,46 @@ modification time before the birth is ordinary: tar(1), rsync(1), dpkg(1) and `c
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from volforensic.detection.judgements import Group, Judgement, Sign, Subject, slim
-from volforensic.detection.rows import cut, integer, string
+from volforensic.detection.rows import cut, string
 from volforensic.detection.times import DAY, SECOND, microseconds, shown_time
 from volforensic.record import Row, Severity, timestamp_text
 
 RULE = "times-contradict"
 DAYS_LIMIT = 20_000
-"""Days on which files of a volume changed that are counted: the days of fifty years."""
+"""Days on which inodes changed that are counted: the days of fifty years."""
 TIMES_LIMIT = 100_000
 """Modification times of the system's own programs that are remembered."""
 MANY = 50
 """So many files of one volume with a birth after the change were made by whatever built the image."""
-_BUSY_DAY = 3  # changes of inodes that make a day one on which the host ran
+_SEVERAL = 3  # changes of inodes that are believed together
 _FEW_LIMIT = 20_000
-_LONG_AFTER = (
-    366 * DAY
-)  # archive volumes are written to seldom: only what lies a year apart was misdated
+_LONG_AFTER = 366 * DAY  # hosts lie still for months: only what lies a year apart was misdated
 _SLACK = 2 * SECOND
 
 
 class FileTimes:
-    """What the files of each volume say of its times: the days on which inodes changed, and times of known programs."""
+    """What the files say of times: the days on which inodes changed, and the times of known programs."""
 
     def __init__(self) -> None:
         """Start with no file."""
-        self._days: dict[int | None, Counter[str]] = {}
+        self._days: Counter[str] = Counter()
         self._known: dict[str, tuple[str, int]] = {}
         self._few: list[tuple[str, Subject]] = []
-        self._newest: dict[int | None, int | None] = {}
+        self._newest: int | None = None
 
     def note(self, subject: Subject) -> None:
         """Note the day on which an inode changed; and the times of a program that is the package's own."""
         row = subject.row
         changed = row.get("ctime")
         if isinstance(changed, str):
-            volume = integer(row.get("volume"))
-            days = self._days.get(volume)
-            if days is None:
-                days = self._days[volume] = Counter()
-            if changed[:10] in days or len(days) < DAYS_LIMIT:
-                days[changed[:10]] += 1
-                if days[changed[:10]] < _BUSY_DAY and len(self._few) < _FEW_LIMIT:
-                    self._few.append((changed[:10], slim(subject)))
+            day = changed[:10]
+            if day in self._days or len(self._days) < DAYS_LIMIT:
+                self._days[day] += 1
+                if self._days[day] < _SEVERAL and len(self._few) < _FEW_LIMIT:
+                    self._few.append((day, slim(subject)))
         if subject.kind and subject.settled and len(self._known) < TIMES_LIMIT:
             stamp, born = string(row.get("mtime")), microseconds(row.get("crtime"))
             if stamp and born is not None:
@@ -74,16 +69,16 @@ class FileTimes:
             )
 
     def later_judgements(self) -> Iterator[tuple[Subject, Judgement]]:
-        """Yield a judgement for each of the few inodes that changed long after the volume was in use; at the end."""
+        """Yield a judgement for each of the few inodes that changed long after all others; at the end."""
         for day, subject in self._few:
-            newest = self.newest(integer(subject.row.get("volume")))
+            newest = self.newest()
             changed = microseconds(f"{day}T00:00:00.000000Z")
             if newest is not None and changed is not None and changed > newest + _LONG_AFTER and not subject.contained:
                 words = (
-                    "its inode changed more than a year after the last day on which the volume was in use"
+                    "its inode changed more than a year after the last day that several inodes have seen"
                     f" ({shown_time(timestamp_text(newest - 1))}): the clock was wrong, or the time was written by hand"
                 )
-                plural = "have inodes that changed more than a year after the last day on which the volume was in use"
+                plural = "have inodes that changed more than a year after the last day that several inodes have seen"
                 yield subject, _judgement(subject, "low", words, plural)
 
     def late_signs(self, row: Row) -> Iterator[Sign]:
@@ -98,22 +93,25 @@ class FileTimes:
             yield Sign("time", words, 3)
         elif _is_whole(stamp) and born - modified > 30 * DAY:
             yield Sign("time", "its time of modification is a whole second long before its creation", 1)
-        newest = self.newest(integer(row.get("volume")))
+        newest = self.newest()
         if newest is not None and max(modified, born, changed or 0) > newest + DAY:
-            yield Sign("time", "one of its times is later than the last day on which the volume was in use", 1)
+            yield Sign("time", "one of its times is later than the last day that several inodes have seen", 1)
 
-    def newest(self, volume: int | None) -> int | None:
-        """Return the end of the last day on which several inodes of the volume changed, in microseconds since 1970.
+    def newest(self) -> int | None:
+        """Return the end of the day on which the third newest change of an inode was, in microseconds since 1970.
 
-        One inode can be given any time, the days on which a host ran cannot; the examiner's own clock says nothing.
-        To be asked when all rows were noted.
+        All volumes count together: a quiet one lies beside one that is written to. One inode can be given any time, the
+        days on which a host ran cannot; the examiner's own clock says nothing. To be asked when all rows were noted.
         """
-        if volume not in self._newest:
-            days: Mapping[str, int] = self._days.get(volume, {})
-            last = max((day for day, count in days.items() if count >= _BUSY_DAY), default="")
-            start = microseconds(f"{last}T00:00:00.000000Z")
-            self._newest[volume] = None if start is None else start + DAY
-        return self._newest[volume]
+        if self._newest is None:
+            count = 0
+            for day in sorted(self._days, reverse=True):
+                count += self._days[day]
+                if count >= _SEVERAL:
+                    start = microseconds(f"{day}T00:00:00.000000Z")
+                    self._newest = None if start is None else start + DAY
+                    break
+        return self._newest
 
 
 def is_image_builders(count: int, total: int) -> bool:

@@ -30,7 +30,7 @@ _LOADER = re.compile(
 )
 _WRITABLE_PATH = re.compile(r"(?:^|:)(?:/tmp|/var/tmp|/dev/shm|/home|\.(?=[:/]|\Z)|(?=:|\Z))")
 _GROUPS = {
-    "replaced library functions": ("puts itself in the place of functions of libc or PAM", 3),
+    "replaced library functions": ("puts itself in the place of functions of libc or PAM", 4),
     "shell over a connection": ("can give a shell over a connection that it makes", 3),
     "shell behind a port": ("can give a shell to whoever connects", 3),
     "program under another identity": ("starts programs under another identity", 1),
@@ -64,8 +64,8 @@ def signs_of(subject: Subject, surroundings: Surroundings) -> list[Sign]:
 def judgement_of_signs(subject: Subject, signs: list[Sign]) -> Judgement | None:
     """Return a judgement where the signs weigh enough together; one sign is never enough, two are worth a line."""
     weight = sum(sign.weight for sign in signs)
-    if len(signs) < _SIGNS_WANTED or weight < ENOUGH:
-        heaviest = max((sign.weight for sign in signs), default=0)
+    heaviest = max((sign.weight for sign in signs), default=0)
+    if weight < ENOUGH or (len(signs) < _SIGNS_WANTED and heaviest <= _HEAVY):
         if len(signs) < 2 or heaviest < _HEAVY or weight <= heaviest:
             return None
         weight = 0
@@ -159,4 +159,6 @@ def _imports(elf: dict[str, Any], subject: Subject) -> Iterator[Sign]:
         if not isinstance(name, str) or name not in _GROUPS or (name == "PAM module" and in_place):
             continue
         words, weight = _GROUPS[name]
+        if weight > _HEAVY and subject.inner.startswith("/opt/"):
+            weight = _HEAVY  # agents that watch applications are loaded so
         yield Sign("built", f"{words} ({shown(group.get('symbols'))})", weight)

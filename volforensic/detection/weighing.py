@@ -32,6 +32,7 @@ _FOLDED = frozenset(
     }
 )
 """Rules that become a part of a graver finding about the same file."""
+_OWNER = "owner-without-account"
 _OWN_TOPICS = {
     "executable-in-temporary-directory": {"place"},
     "executable-in-hidden-directory": {"place"},
@@ -56,7 +57,7 @@ def weighed(subject: Subject, judged: list[Judgement], signs: list[Sign]) -> lis
     """Return the judgements that are told of one file, with the signs in the gravest of those about a program."""
     signs = [*signs, *_yara_signs(judged, signs)]
     told = [judgement for judgement in judged if judgement.rule not in _FOLDED]
-    folded = sorted((judgement for judgement in judged if judgement.rule in _FOLDED), key=_rank)
+    folded = sorted((one for one in judged if one.rule in _FOLDED), key=lambda one: (_rank(one), one.rule == _OWNER))
     lead = min((one for one in told if _leads(one)), key=_rank, default=None)
     if folded and (lead is None or _rank(folded[0]) < _rank(lead)):
         lead = folded.pop(0)
@@ -103,6 +104,8 @@ def _with_signs(lead: Judgement, folded: Iterable[Judgement], signs: list[Sign])
         details["raised"] = f"from {lead.severity} by its signs"
     evidence = [*lead.evidence, *([cut("signs: " + "; ".join(sign.words for sign in further))] if further else [])]
     attack = sorted({*lead.attack, *(technique for judgement in folded for technique in judgement.attack)})
+    group = None if any(rule != _OWNER for rule in rules) else lead.group  # what is told with others loses its words
+    lead = lead._replace(group=group)
     return lead._replace(
         severity=higher or lead.severity, words=words, details=details, evidence=evidence, attack=attack
     )
