@@ -44,7 +44,7 @@ def _variants(name: str) -> set[str]:
     for place in range(len(name)):
         rest = name[place + 1 :]
         found |= {name[: place + 1] + name[place] + rest, name[:place] + _DIGITS.get(name[place], name[place]) + rest}
-        if 0 < place < len(name) - 1:
+        if 0 < place < len(name) - 1 and len(name) > _LONG_ENOUGH + 1:
             found.add(name[:place] + rest)
         if rest:
             found.add(name[:place] + rest[0] + name[place] + rest[1:])
@@ -52,7 +52,7 @@ def _variants(name: str) -> set[str]:
 
 
 _VARIANTS = (
-    frozenset(variant for name in DAEMONS for variant in _variants(name) if len(name) >= _LONG_ENOUGH)
+    frozenset(variant for name in DAEMONS for variant in _variants(name) if len(variant) >= _LONG_ENOUGH)
     - DAEMONS
     - SERVERS
     - _REAL
