@@ -265,6 +265,7 @@ rule cryptonight_elf
     $node_1 = "cryptonote"
     $node_2 = "/getblocks.bin"
     $node_3 = "wallet2.cpp"
+    $node_4 = "tests/hash/main.cpp"
   condition:
     uint32be(0) == 0x7f454c46 and uint16(16) != 1 and $jh and $skein and not any of ($node_*)
 }
