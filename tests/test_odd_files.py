@@ -10,15 +10,15 @@ from test_comparison import make_disk
 
 
 @pytest.mark.parametrize(
-    ("command", "folder", "name", "rule"),
+    ("command", "folder", "name", "rules"),
     [
-        ("mknod auth.log p", "var/log", "auth.log", "auth-log-is-no-file"),
-        ("symlink secure /dev/null", "var/log", "secure", "auth-log-is-no-file"),
-        ("mknod wtmp c 1 3", "var/log", "wtmp", "login-records-are-no-file"),
-        ("mknod .bash_history c 1 3", "root", ".bash_history", "history-is-no-file"),
+        ("mknod auth.log p", "var/log", "auth.log", ["auth-log-is-no-file"]),
+        ("symlink secure /dev/null", "var/log", "secure", ["auth-log-is-no-file"]),
+        ("mknod wtmp c 1 3", "var/log", "wtmp", ["login-records-are-no-file", "device-node-outside-dev"]),
+        ("mknod .bash_history c 1 3", "root", ".bash_history", ["history-is-no-file", "device-node-outside-dev"]),
     ],
 )
-def test_it_is_a_finding(tmp_path: Path, command: str, folder: str, name: str, rule: str) -> None:
+def test_it_is_a_finding(tmp_path: Path, command: str, folder: str, name: str, rules: list[str]) -> None:
     disk = make_disk(tmp_path, {f"{folder}/beside": "bytes", "etc/hostname": "web1\n"})
     script = tmp_path / "script"
     script.write_text(f"cd /{folder}\n{command}\n")
@@ -26,5 +26,5 @@ def test_it_is_a_finding(tmp_path: Path, command: str, folder: str, name: str, r
     assert triage(disk, tmp_path / "case", "--progress", "none").returncode == 0
     (found,) = (tmp_path / "case").glob("evidence/*/findings.jsonl")
     findings = [msgspec.json.decode(line) for line in found.read_bytes().splitlines()]
-    assert [finding["rule"] for finding in findings] == [rule]
+    assert [finding["rule"] for finding in findings] == rules
     assert f"/{folder}/{name}" in findings[0]["statement"]

@@ -17,21 +17,23 @@ if TYPE_CHECKING:
     from volforensic.cli.triage_run import Request
 
 Level = Literal["critical", "high", "medium", "low", "info"]
+Sources = Annotated[
+    list[Path], typer.Argument(metavar="SOURCE", readable=False, help="Raw disk images or block devices.")
+]
+ArtifactFolders = Annotated[
+    list[Path] | None, typer.Option("--artifacts", metavar="DIR", help="Further artifact definitions.")
+]
 Profile = Literal["quick", "standard", "full"]
 _PROFILES = "quick: only files that look worth it are hashed. full: a second reader too, and free space is carved."
 INTERRUPTED = "interrupted: what was finished is kept. Run the same command with --resume to go on"
 
 
 def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the command line
-    sources: Annotated[
-        list[Path], typer.Argument(metavar="SOURCE", readable=False, help="Raw disk images or block devices.")
-    ],
+    sources: Sources,
     case: Annotated[Path, typer.Option("--case", "-c", metavar="DIR", help="The case folder; made where it is not.")],
     number: Annotated[str, typer.Option("--number", help="The case's number in your own register.")] = "",
     examiner: Annotated[str, typer.Option("--examiner", help="Who examines; the login name where not given.")] = "",
-    artifacts: Annotated[
-        list[Path] | None, typer.Option("--artifacts", metavar="DIR", help="Further artifact definitions.")
-    ] = None,
+    artifacts: ArtifactFolders = None,
     yara: Yara = None,
     profile: Annotated[Profile, typer.Option("--profile", help=_PROFILES)] = "standard",
     hashes: HashNames = "",
