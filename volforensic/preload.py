@@ -12,8 +12,13 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
     parsers = {source.parser.partition(".")[0] for source in sources if source.parser}
     return [
         "volforensic.evidence.layout",
+        "volforensic.evidence.btrfs_free",
+        "volforensic.evidence.ext_free",
+        "volforensic.evidence.fat_free",
+        "volforensic.evidence.free_space",
         "volforensic.evidence.tsk",
         "volforensic.evidence.xfs",
+        "volforensic.evidence.xfs_free",
         "volforensic.evidence.btrfs",
         "volforensic.inventory.walk",
         "volforensic.inventory.file_stage",
