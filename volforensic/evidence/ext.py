@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from volforensic.evidence.ext_directory import DirectoryEntry, directory_entries
 from volforensic.evidence.ext_inline import inline_data
 from volforensic.evidence.ext_inodes import INLINE_DATA, ExtInodes, Inode
+from volforensic.evidence.ext_orphans import ExtOrphans, Reached
 from volforensic.evidence.node import (
     LINK_TARGET_LIMIT,
     MOST_DAMAGE,
@@ -44,6 +45,7 @@ class ExtReader:
         self._skipped = skipped
         self._inodes = ExtInodes(window)
         self._named = bytearray(min(self._inodes.count, _MOST_COUNTED) // 8 + 1)
+        self._deleted_names = bytearray(len(self._named))
 
     def root(self) -> Node:
         """Return the root directory."""
@@ -69,10 +71,12 @@ class ExtReader:
         if problems:
             raise ValueError("; ".join(problems[:5]))
 
-    def unreached(self) -> Iterator[int]:
-        """Yield, after all directories were listed, the inodes in use to which no name led."""
-        if self._inodes.count <= _MOST_COUNTED:
-            yield from self._inodes.unnamed(self._named)
+    def orphans(self) -> Iterator[Listed]:
+        """Yield, after all directories were listed, the inodes to which no name led; ValueError at the end."""
+        if self._inodes.count > _MOST_COUNTED:
+            raise ValueError(f"{self._inodes.count} inodes are too many to look for those without a name")
+        reached = Reached(self._named, self._deleted_names)
+        yield from ExtOrphans(self._window, self._inodes, self._node, reached, self._begin_item, self._skipped).found()
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes: those in the inode itself, or by the block map; ValueError where some were lost."""
@@ -142,6 +146,8 @@ class ExtReader:
     def _deleted(self, name: bytes, inode: Inode) -> Listed:
         """Return a deleted name with what its inode still says; nothing of it where another file has the inode."""
         links = int.from_bytes(inode.raw[26:28], "little")
+        if not links and inode.number - 1 >> 3 < len(self._deleted_names):
+            self._deleted_names[inode.number - 1 >> 3] |= 1 << (inode.number - 1 & 7)
         node, reason = (None, ("the inode belongs to another file now",)) if links else (self._node(inode), ())
         return Listed(name, inode.number, 0, allocated=False, node=node, problems=reason)
 

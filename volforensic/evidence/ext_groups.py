@@ -74,10 +74,9 @@ class ExtGroups:
         self._seed = crc32c(raw[104:120]) if seeded is None else seeded
         self.group = lru_cache(64)(self._group)
 
-    @property
-    def last_orphan(self) -> int:
-        """The first inode on the list of those that were unlinked while open; 0 for none."""
-        return int(struct.unpack_from("<I", self._raw, 232)[0])
+    def own_inodes(self, fields: tuple[int, ...]) -> frozenset[int]:
+        """Return the inode numbers that stand at these places of the superblock."""
+        return frozenset(struct.unpack_from("<I", self._raw, place)[0] for place in fields)
 
     def blocks_of(self, number: int) -> tuple[int, int]:
         """Return the first block of a group and how many it has."""
@@ -107,7 +106,7 @@ class ExtGroups:
     def _overhead(self, number: int) -> int:
         if not self._has_superblock(number):
             return 0
-        descriptors = -(-self.count * self.descriptor_size // self.block_size)
+        descriptors: int = -(-self.count * self.descriptor_size // self.block_size)
         return 1 + descriptors + int(struct.unpack_from("<H", self._raw, 206)[0])
 
     def _has_superblock(self, number: int) -> bool:

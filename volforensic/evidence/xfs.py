@@ -19,6 +19,7 @@ from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_directory import DirectoryEntry, block_entries, is_checked, short_entries
 from volforensic.evidence.xfs_inodes import LOCAL, Inode, Run, XfsError, XfsInodes
+from volforensic.evidence.xfs_orphans import XfsOrphans
 
 _LEAVES = 32 << 30  # where a directory's hash index begins: XFS_DIR2_LEAF_OFFSET, fs/xfs/libxfs/xfs_dir2.h
 _LINK_MAGIC = b"XSLM"
@@ -53,9 +54,9 @@ class XfsReader:
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
-    def unreached(self) -> Iterator[int]:
-        """Yield nothing: this reader does not know which inodes are in use."""
-        return iter(())
+    def orphans(self) -> Iterator[Listed]:
+        """Yield inodes to which no name leads; XfsError at the end where some could not be told."""
+        return XfsOrphans(self._window, self._inodes, self._node, self._begin_item, self._skipped).found()
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes: those in the inode, or by its extents; XfsError where some were lost."""

@@ -11,7 +11,8 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``path`` is the path in its volume, from ``/``. ``has_inode`` is false for a name whose inode could not be read or
     belongs to another file by now: of such an entry only path, inode and problems say anything. ``tree`` is the btrfs
-    subvolume, 0 elsewhere.
+    subvolume, 0 elsewhere. ``is_orphan``: no name leads to the inode, its path is one of ours (``orphans.py``); it is
+    ``allocated`` where the inode is still in use.
     """
 
     volume: int
@@ -33,6 +34,7 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     link_target: bytes | None
     extents: tuple[Extent, ...] | None
     problems: tuple[str, ...]
+    is_orphan: bool = False
 
     @property
     def parent(self) -> bytes:
@@ -70,6 +72,8 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
             row.update(text_fields("link_target", self.link_target))
         if host_path != self.path:
             row.update(text_fields("volume_path", self.path))
+        if self.is_orphan:
+            row["orphan"] = True
         if self.tree:
             row["tree"] = self.tree
         return row

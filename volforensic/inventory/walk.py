@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice
 
 import msgspec
 
@@ -10,13 +9,13 @@ from volforensic.evidence.filesystems import open_filesystem, open_with_library
 from volforensic.evidence.node import REACHED_BEFORE, TIME_OUT_OF_RANGE, Listed, Node, Reader
 from volforensic.evidence.reader import Window
 from volforensic.inventory.entry import FileEntry
+from volforensic.inventory.orphans import Orphans
 from volforensic.record import Problem, text_fields
 from volforensic.sandbox.worker import Workplace
 
 BATCH = 1000
 LONGEST_PATH = 64 << 10
 MOST_ENTRIES = 50_000_000
-_MOST_UNREACHED = 1000
 _EXTENT_WEIGHT = 28  # an extent in a message, bytes at most
 _HEAVIEST_BATCH = 4 << 20
 _FARTHEST_TIME = (1 << 63) - 1  # nanoseconds: the year 2262; btrfs keeps any 64-bit second that a user sets
@@ -73,11 +72,31 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
 
 def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator[FileEntry | Problem]:
     root = reader.root()
+    visited = {(root.tree, root.inode)}
+    waiting = deque([(b"", root)])
     yield _entry(given.volume, b"/", Listed(b"", root.inode, root.tree, allocated=True, node=root))
     if root.type != "directory":
         yield _problem(given, b"/", root.inode, f"the root is a {root.type} by its inode; it was listed all the same")
-    visited = {(root.tree, root.inode)}
-    waiting = deque([(b"", root)])
+    yield from _below(reader, given, place, visited, waiting)
+    orphans = Orphans(reader, root)
+    for listed in orphans:
+        path = orphans.folder + b"/" + listed.name
+        problem = _descend(listed, path, visited, waiting)
+        yield _entry(given.volume, path, listed, problem, is_orphan=True)
+        yield from _below(reader, given, place, visited, waiting, is_orphan=True)
+    for reason, inode, is_loss in orphans.remarks():
+        yield _problem(given, b"/", inode, reason, lost=is_loss)
+
+
+def _below(  # noqa: PLR0913 - the walk's state, shared by its two beginnings: the root, and inodes without a name
+    reader: Reader,
+    given: WalkArguments,
+    place: Workplace,
+    visited: set[tuple[int, int]],
+    waiting: deque[tuple[bytes, Node]],
+    *,
+    is_orphan: bool = False,
+) -> Iterator[FileEntry | Problem]:
     skipped = frozenset(given.skipped)
     while waiting:
         path, directory = waiting.popleft()
@@ -92,18 +111,7 @@ def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator
                 continue
             child_path = path + b"/" + listed.name
             problem = _descend(listed, child_path, visited, waiting)
-            yield _entry(given.volume, child_path, listed, problem)
-    yield from _unreached(reader, given)
-
-
-def _unreached(reader: Reader, given: WalkArguments) -> Iterator[Problem]:
-    """Yield a problem where inodes are in use and no name led to them: names were lost, or their files removed."""
-    numbers = list(islice(reader.unreached(), _MOST_UNREACHED + 1))
-    if numbers:
-        count = f"more than {_MOST_UNREACHED}" if len(numbers) > _MOST_UNREACHED else str(len(numbers))
-        shown = ", ".join(map(str, numbers[:20])) + (", ..." if len(numbers) > 20 else "")
-        reason = f"{count} inodes are in use and no name leads to them (lost names, or deleted while open): {shown}"
-        yield _problem(given, b"/", numbers[0], reason)
+            yield _entry(given.volume, child_path, listed, problem, is_orphan=is_orphan)
 
 
 def _guarded(
@@ -133,7 +141,7 @@ def _descend(listed: Listed, path: bytes, visited: set[tuple[int, int]], waiting
     return ""
 
 
-def _entry(volume: int, path: bytes, listed: Listed, problem: str = "") -> FileEntry:
+def _entry(volume: int, path: bytes, listed: Listed, problem: str = "", *, is_orphan: bool = False) -> FileEntry:
     node = listed.node or Node(inode=listed.inode, type="unknown", extents=())
     problems = listed.problems + node.problems + ((problem,) if problem else ())
     times = (node.modified, node.accessed, node.changed, node.created)
@@ -159,6 +167,7 @@ def _entry(volume: int, path: bytes, listed: Listed, problem: str = "") -> FileE
         node.link_target,
         node.extents,
         problems,
+        is_orphan,
     )
 
 
@@ -166,5 +175,6 @@ def _kept(time: int | None) -> int | None:
     return None if time is None or abs(time) > _FARTHEST_TIME else time
 
 
-def _problem(given: WalkArguments, path: bytes, inode: int, reason: str) -> Problem:
-    return Problem(stage="inventory", reason=reason, volume=given.volume, inode=inode, **text_fields("source", path))
+def _problem(given: WalkArguments, path: bytes, inode: int, reason: str, *, lost: bool = True) -> Problem:
+    source = text_fields("source", path)
+    return Problem(stage="inventory", reason=reason, lost=lost, volume=given.volume, inode=inode, **source)
