@@ -32,7 +32,7 @@ _INDEXES = """
     CREATE INDEX entry_by_name ON entry (name);
     CREATE INDEX file_by_place ON entry (is_file, place);
 """
-_LARGEST_PLACE = (1 << 63) - 1
+_LARGEST = (1 << 63) - 1
 
 
 class Inventory:
@@ -79,7 +79,7 @@ class Inventory:
         """Keep what was found out about an inode's bytes: it stands in the row of every path that leads to them."""
         self._connection.execute(
             "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?)",
-            (entry.volume, entry.tree, entry.inode, self._encoder.encode(row)),
+            (entry.volume, _signed(entry.tree), _signed(entry.inode), self._encoder.encode(row)),
         )
 
     def rows(self, host_path: Callable[[FileEntry], bytes]) -> Iterator[Row]:
@@ -152,7 +152,13 @@ class Inventory:
 
     def _values(self, entry: FileEntry) -> tuple[object, ...]:
         parent, _, name = entry.path.rpartition(b"/")
-        place = entry.extents[0].source_offset if entry.extents else _LARGEST_PLACE
+        place = entry.extents[0].source_offset if entry.extents else _LARGEST
         is_file = entry.type == "file" and entry.allocated
         data = self._encoder.encode(entry)
-        return entry.volume, parent, name, entry.allocated, is_file, place, entry.tree, entry.inode, data
+        tree, inode = _signed(entry.tree), _signed(entry.inode)
+        return entry.volume, parent, name, entry.allocated, is_file, place, tree, inode, data
+
+
+def _signed(number: int) -> int:
+    """Return a number of 64 bits as SQLite can keep it."""
+    return number if number <= _LARGEST else number - (1 << 64)
