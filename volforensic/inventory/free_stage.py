@@ -59,13 +59,18 @@ class FreeSpace:
 
     def free_bytes(self, offset: int, length: int) -> int:
         """Return how many of the bytes of the source from ``offset`` on are free."""
-        end, found = offset + length, 0
+        return sum(run.length for run in self.within(offset, length))
+
+    def within(self, offset: int, length: int) -> Iterator[Run]:
+        """Yield the parts of a range of the source that are free."""
+        end = offset + length
         index = max(0, bisect_right(self._starts, offset) - 1)
         while index < len(self._starts) and self._starts[index] < end:
-            first, last = self._starts[index], self._starts[index] + self._lengths[index]
-            found += max(0, min(last, end) - max(first, offset))
+            first = max(self._starts[index], offset)
+            last = min(self._starts[index] + self._lengths[index], end)
+            if last > first:
+                yield Run(first, last - first)
             index += 1
-        return found
 
     def unknown_bytes(self, offset: int, length: int) -> int:
         """Return how many of the bytes lie where nobody knows and no run says that they are free."""

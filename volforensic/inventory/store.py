@@ -12,6 +12,7 @@ from typing import Self
 import msgspec
 
 from volforensic.inventory.entry import FileEntry
+from volforensic.inventory.orphans import FOLDER
 from volforensic.record import Row
 
 _SCHEMA = """
@@ -25,6 +26,10 @@ _SCHEMA = """
     CREATE TABLE note (volume INTEGER, path BLOB, data BLOB, PRIMARY KEY (volume, path)) WITHOUT ROWID;
     CREATE TABLE content (
         volume INTEGER, tree INTEGER, inode INTEGER, data BLOB, PRIMARY KEY (volume, tree, inode)
+    ) WITHOUT ROWID;
+    CREATE TABLE recovery (
+        volume INTEGER, path BLOB, inode INTEGER, allocated INTEGER, data BLOB,
+        PRIMARY KEY (volume, path, inode, allocated)
     ) WITHOUT ROWID;
 """
 _INDEXES = """
@@ -82,14 +87,24 @@ class Inventory:
             (entry.volume, _signed(entry.tree), _signed(entry.inode), self._encoder.encode(row)),
         )
 
+    def note_recovery(self, entry: FileEntry, row: Row) -> None:
+        """Keep what was found out about a deleted entry: it may share its path with a living one, and with others."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO recovery VALUES (?, ?, ?, ?, ?)",
+            (entry.volume, entry.path, _signed(entry.inode), entry.allocated, self._encoder.encode(row)),
+        )
+
     def rows(self, host_path: Callable[[FileEntry], bytes]) -> Iterator[Row]:
         """Yield every entry as a row of files.jsonl.zst, with what was noted about it, in the order of the walk."""
         statement = (
-            "SELECT entry.data, content.data, note.data FROM entry"
+            "SELECT entry.data, content.data, note.data, recovery.data FROM entry"
             " LEFT JOIN content ON entry.allocated = 1 AND content.volume = entry.volume"
             " AND content.tree = entry.tree AND content.inode = entry.inode"
             " LEFT JOIN note ON entry.allocated = 1 AND note.volume = entry.volume"
             " AND note.path = CAST(entry.parent || x'2f' || entry.name AS BLOB)"
+            " LEFT JOIN recovery ON recovery.volume = entry.volume"
+            " AND recovery.path = CAST(entry.parent || x'2f' || entry.name AS BLOB)"
+            " AND recovery.inode = entry.inode AND recovery.allocated = entry.allocated"
             " ORDER BY entry.id"
         )
         for data, *notes in self._connection.execute(statement):
@@ -101,6 +116,12 @@ class Inventory:
                     row["problems"] = [*row["problems"], *extra.pop("problems", ())]
                     row.update(extra)
             yield row
+
+    def nameless_and_deleted(self) -> Iterator[FileEntry]:
+        """Yield the deleted entries, and those in use to which no name leads, in the order of the walk."""
+        statement = "SELECT data FROM entry WHERE allocated = 0 OR (parent >= ? AND parent < ?) ORDER BY id"
+        found = self._entries(statement, (b"/" + FOLDER, b"/" + FOLDER + b"\xff"))
+        return (entry for entry in found if entry.is_orphan or not entry.allocated)
 
     def count_files(self) -> int:
         """Return the number of allocated regular files."""
