@@ -22,6 +22,7 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
         "volforensic.evidence.btrfs",
         "volforensic.inventory.walk",
         "volforensic.inventory.file_stage",
+        "volforensic.inventory.carving",
         "volforensic.inventory.deleted_stage",
         "volforensic.inventory.magic_edge",
         "volforensic.collection.parsing",

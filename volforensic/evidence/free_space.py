@@ -10,7 +10,7 @@ import msgspec
 
 from volforensic.evidence.layout import Layout, Volume
 from volforensic.evidence.reader import Window
-from volforensic.evidence.space import Run, Unknown, complement
+from volforensic.evidence.space import Groups, Run, Unknown, complement
 from volforensic.record import Problem
 from volforensic.sandbox.worker import Workplace
 
@@ -47,6 +47,7 @@ class SpaceMessage(msgspec.Struct, frozen=True, array_like=True):
     unknown: list[tuple[int, int]] = []
     problems: list[Problem] = []
     behind: tuple[int, int] | None = None
+    groups: Groups | None = None
 
 
 def read_free_space(place: Workplace, arguments: object) -> Iterator[SpaceMessage]:
@@ -75,7 +76,7 @@ def read_free_space(place: Workplace, arguments: object) -> Iterator[SpaceMessag
             runs = []
     behind = (given.offset + size, given.length - size) if 0 < size < given.length else None
     places = [(given.offset + start, length) for start, length, _ in unknown]
-    yield SpaceMessage(runs, places, list(_problems(given, unknown)), behind)
+    yield SpaceMessage(runs, places, list(_problems(given, unknown)), behind, _groups(given.kind, window))
 
 
 def _reader(
@@ -98,6 +99,23 @@ def _reader(
     from volforensic.evidence import ext_free  # noqa: PLC0415 - see above
 
     return ext_free.filesystem_size(window), ext_free.free_space
+
+
+def _groups(kind: str, window: Window) -> Groups | None:
+    """Return the filesystem's groups; None where it has none that say where a file's blocks lie."""
+    if kind == "xfs":
+        from volforensic.evidence.xfs_groups import XfsGroups  # noqa: PLC0415 - as above
+
+        groups = XfsGroups(window)
+        size = groups.group_blocks * groups.block_size
+        return Groups(window.offset, size, 1 << groups.group_log + groups.inodes_log, 0)
+    if kind in {"ext2", "ext3", "ext4"}:
+        from volforensic.evidence.ext_groups import ExtGroups  # noqa: PLC0415 - as above
+
+        ext = ExtGroups(window)
+        origin = window.offset + ext.first_block * ext.block_size
+        return Groups(origin, ext.blocks_per_group * ext.block_size, ext.inodes_per_group, 1)
+    return None
 
 
 def _problems(given: SpaceArguments, unknown: list[Unknown]) -> Iterator[Problem]:

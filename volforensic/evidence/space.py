@@ -19,6 +19,18 @@ class Unknown(NamedTuple):
     reason: str
 
 
+class Groups(NamedTuple):
+    """How a filesystem groups blocks and inodes: a file's blocks lie by preference in the group of its inode.
+
+    ``origin`` is the source's byte where group 0 begins; inode n is of group (n - first_inode) // inodes_per_group.
+    """
+
+    origin: int
+    bytes_per_group: int
+    inodes_per_group: int
+    first_inode: int
+
+
 def merged(runs: Iterable[Run]) -> Iterator[Run]:
     """Yield the runs in order, those that touch or overlap as one."""
     begin = end = None

@@ -13,7 +13,7 @@ from volforensic.evidence.free_space import (
     SpaceMessage,
 )
 from volforensic.evidence.layout import Volume
-from volforensic.evidence.space import Run
+from volforensic.evidence.space import Groups, Run
 from volforensic.record import Problem
 from volforensic.sandbox.confinement import GIBIBYTE, Limits
 from volforensic.sandbox.pool import Failure, Pool, Task
@@ -33,6 +33,7 @@ class FreeSpace:
         self.is_known = False
         self.unknown: list[Run] = []
         self.behind: Region | None = None
+        self.groups: Groups | None = None
         self._starts = array("Q")
         self._lengths = array("Q")
 
@@ -41,6 +42,7 @@ class FreeSpace:
         self._starts.extend(message.runs[::2])
         self._lengths.extend(message.runs[1::2])
         self.unknown += (Run(*place) for place in message.unknown)
+        self.groups = message.groups or self.groups
         if message.behind is not None:
             offset, length = message.behind
             self.behind = Region(kind="behind the filesystem", offset=offset, length=length, volume=self.volume)
