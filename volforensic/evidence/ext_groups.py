@@ -62,7 +62,10 @@ class ExtGroups:
         self.inode_size: int = struct.unpack_from("<H", raw, 88)[0] if revision else 128
         self.first_inode: int = struct.unpack_from("<I", raw, 84)[0] if revision else 11
         self.descriptor_size: int = struct.unpack_from("<H", raw, 254)[0] if incompatible & _WIDE else 32
-        if not self.blocks_per_group or not self.inodes_per_group or not 32 <= self.descriptor_size <= 1024:
+        most = 8 * self.block_size  # what a bitmap of one block has bits for
+        if not 0 < self.blocks_per_group <= most or not 0 < self.inodes_per_group <= most:
+            raise UnknownGeometryError("the superblock's numbers cannot be")
+        if not 32 <= self.descriptor_size <= 1024 or not 128 <= self.inode_size <= 4096:
             raise UnknownGeometryError("the superblock's numbers cannot be")
         inside = min(self.blocks, window.length // self.block_size)
         self.count = min(-(-max(0, inside - self.first_block) // self.blocks_per_group), _MOST_GROUPS)

@@ -19,6 +19,7 @@ _TREE_CHECKSUM, _FREE_CHECKSUM, _INODES_CHECKSUM, _LIST_CHECKSUM = 52, 216, 312,
 _SPARSE_INODES = 2
 _DEEPEST = 9
 _MOST_PROBLEMS = 100
+_MOST_GROUPS = 1 << 20
 
 
 class InodeChunk(NamedTuple):
@@ -51,6 +52,8 @@ class XfsGroups:
             raise XfsError(f"the superblock says that an inode has {self.inode_size} bytes")
         inside = min(self.blocks, window.length // self.block_size)
         self.count = min(self.count, -(-inside // self.group_blocks))
+        if self.count > _MOST_GROUPS:
+            raise XfsError(f"the superblock says that there are {self.count} groups")
 
     def blocks_of(self, group: int) -> tuple[int, int]:
         """Return the first block of a group and how many it has."""
