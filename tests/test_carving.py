@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 from inventory_samples import entry as sample
 
 from volforensic.evidence.free_space import Region
@@ -18,7 +20,7 @@ from volforensic.evidence.node import Extent
 from volforensic.evidence.signatures import Filesystem
 from volforensic.evidence.space import Groups, Run
 from volforensic.inventory.belonging import Belonging
-from volforensic.inventory.carved_elf import elf_span
+from volforensic.inventory.carved_elf import LARGEST, elf_span
 from volforensic.inventory.carved_text import identify_text
 from volforensic.inventory.carving import MOST_PIECES
 from volforensic.inventory.carving_stage import Space, carve_spaces, spaces_of
@@ -307,3 +309,13 @@ def test_what_lies_outside_of_free_blocks_is_carved_too(tmp_path: Path) -> None:
     ((row,), _) = carved(image, spaces_of([], [], [region]))
     assert (row["space"], row["volume"], row["offset"]) == ("swap", 2, 1 << 20)
     assert os.fspath(image)
+
+
+@hypothesis.given(
+    st.binary(max_size=400), st.sampled_from([b"\x7fELF\2\1\1", b"\x7fELF\1\2\1", b"#!/", b"{", b"1 * * ", b""])
+)
+def test_any_bytes_are_taken(data: bytes, head: bytes) -> None:
+    found = identify_text(head + data)
+    assert found is None or all(0 <= start <= len(head + data) for start, _ in found.lines)
+    span = elf_span(reader(head + data))
+    assert span is None or 0 < span.size <= LARGEST

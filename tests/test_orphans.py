@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 from hostile_images import btrfs_image, xfs_image
+from hypothesis import strategies as st
 from loop_mounts import mounted
 from test_walk import Walked
 
+from volforensic.evidence.xfs_deleted import removed_names
 from volforensic.inventory.entry import FileEntry
 
 CONTENT = b"\x7fELF" + bytes(range(256)) * 700
@@ -198,3 +201,32 @@ def test_a_circle_of_unlinked_xfs_inodes_ends(tmp_path: Path) -> None:
     walked = Walked(crash, "xfs")
     assert len(orphans(walked, allocated=True)) == 1
     assert any("run in a circle" in problem.reason for problem in walked.problems)
+
+
+def test_names_removed_from_an_xfs_directory_are_listed_with_their_inodes(tmp_path: Path) -> None:
+    image = xfs_image(tmp_path / "made")
+    with mounted(image, tmp_path / "mount") as folder:
+        (folder / "many").mkdir()
+        for number in range(120):
+            (folder / "many" / f"file{number}").write_bytes(CONTENT[:5000])
+    with mounted(image, tmp_path / "mount") as folder:
+        numbers = {}
+        for number in (3, 4, 5, 50, 90):  # the first three stand side by side: their free spaces are joined
+            path = folder / "many" / f"file{number}"
+            numbers[b"/many/file%d" % number] = path.stat().st_ino
+            path.unlink()
+        (folder / "many" / "file7").rename(folder / "many" / "renamed")
+    walked = Walked(image, "xfs")
+    found = {entry.path: entry for entry in walked.entries if not entry.allocated and not entry.is_orphan}
+    assert {path: entry.inode for path, entry in found.items() if entry.has_inode} == numbers
+    assert all(entry.extents for path, entry in found.items() if path in numbers)
+    assert set(found) - set(numbers) <= {b"/many/file7"}, "its inode belongs to the new name"
+    assert not orphans(walked, allocated=False), "each freed inode stands once"
+
+
+@hypothesis.given(st.binary(min_size=480, max_size=480), st.sampled_from([b"XDB3", b"XDD3", b"XD2B", b"XD2D"]))
+def test_any_directory_block_is_taken(data: bytes, magic: bytes) -> None:
+    header = magic + bytes(44) + b"\0\x40\x01\0" + bytes(12)
+    for found in removed_names((header + data)[:512], has_types=True):
+        assert found.inode
+        assert b"/" not in found.name

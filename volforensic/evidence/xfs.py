@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from volforensic.evidence.node import (
     LINK_TARGET_LIMIT,
@@ -17,6 +18,7 @@ from volforensic.evidence.node import (
 )
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
+from volforensic.evidence.xfs_deleted import RemovedName, removed_names
 from volforensic.evidence.xfs_directory import DirectoryEntry, block_entries, is_checked, short_entries
 from volforensic.evidence.xfs_inodes import LOCAL, Inode, Run, XfsError, XfsInodes
 from volforensic.evidence.xfs_orphans import XfsOrphans
@@ -26,6 +28,8 @@ _LINK_MAGIC = b"XSLM"
 _LINK_HEADER = 56
 _DIRECTORY_CHECKSUM = 4
 _MOST_PROBLEMS = 5
+_LOWER_HALF = 0xFFFFFFFF
+_MOST_REMOVED = 1_000_000
 
 
 class XfsReader:
@@ -37,6 +41,7 @@ class XfsReader:
         self._begin_item = begin_item
         self._skipped = skipped
         self._inodes = XfsInodes(window)
+        self._orphans = XfsOrphans(window, self._inodes, self._node, begin_item, skipped)
 
     def root(self) -> Node:
         """Return the root directory."""
@@ -46,17 +51,23 @@ class XfsReader:
         """Yield the names of a directory; XfsError at the end where a part of it was lost."""
         inode = self._inodes.read(directory.inode)
         problems: list[str] = []
+        removed = self._removed(inode)
         for found in self._found(inode, problems):
             if isinstance(found, str):
                 problems.append(found)
-            elif found.name != b"." and not (found.name == b".." and self._is_directory(found.inode)):
+                continue
+            if removed:  # a directory that was packed keeps stale copies of living entries
+                removed.pop((found.inode & _LOWER_HALF, found.name), None)
+            if found.name != b"." and not (found.name == b".." and self._is_directory(found.inode)):
                 yield self._listed(found)
+        for entry in removed.values():
+            yield self._orphans.removed(entry)
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
     def orphans(self) -> Iterator[Listed]:
         """Yield inodes to which no name leads; XfsError at the end where some could not be told."""
-        return XfsOrphans(self._window, self._inodes, self._node, self._begin_item, self._skipped).found()
+        return self._orphans.found()
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes: those in the inode, or by its extents; XfsError where some were lost."""
@@ -83,6 +94,14 @@ class XfsReader:
                 yield f"block {number} of the directory: its checksum is wrong"
             for found in block_entries(data, has_types=has_types):
                 yield f"block {number} of the directory: {found}" if isinstance(found, str) else found
+
+    def _removed(self, inode: Inode) -> dict[tuple[int, bytes], RemovedName]:
+        """Return the names that were removed from the directory's blocks, once each."""
+        if inode.format == LOCAL:
+            return {}
+        blocks = self._directory_blocks(inode, [])
+        names = (each for _, data in blocks for each in removed_names(data, has_types=self._inodes.has_types))
+        return {(each.inode, each.name): each for each in islice(names, _MOST_REMOVED)}
 
     def _directory_blocks(self, inode: Inode, problems: list[str]) -> Iterator[tuple[int, bytes]]:
         """Yield each directory block with its number: it may be several blocks of the filesystem, not side by side."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from volforensic.evidence.ext_orphans import name_of
 from volforensic.evidence.node import NEVER_ENDED, Extent, Listed, Node, checked_runs
 from volforensic.evidence.reader import Window
+from volforensic.evidence.xfs_deleted import RemovedName
 from volforensic.evidence.xfs_groups import XfsGroups, unlinked_lists
 from volforensic.evidence.xfs_inodes import Inode, XfsError, XfsInodes
 
@@ -41,6 +42,34 @@ class XfsOrphans:
         self._begin_item = begin_item
         self._skipped = skipped
         self._problems: list[str] = []
+        self._named: set[int] = set()
+
+    def removed(self, entry: RemovedName) -> Listed:
+        """Return a removed name with what its inode still says; nothing of it where another file has the inode."""
+        number = self._whole_number(entry)
+        if number is None:
+            reason = "the upper half of its inode's number was overwritten"
+            return Listed(entry.name, entry.inode, 0, allocated=False, node=None, problems=(reason,))
+        self._begin_item(number)
+        node, reason = None, "the inode belongs to another file now"
+        try:
+            inode = self._inodes.read(number) if number not in self._skipped else None
+            if inode is not None and not inode.mode:
+                node = self._freed_node(inode)
+                self._named.add(number)
+            elif inode is not None and not inode.links:
+                node = self._node(inode)
+        except (XfsError, OSError):
+            reason = "the inode is not there any more"
+        problems = () if node is not None else (reason,)
+        return Listed(entry.name, number, 0, allocated=False, node=node, problems=problems)
+
+    def _whole_number(self, entry: RemovedName) -> int | None:
+        bits = self._groups.group_log + self._groups.inodes_log
+        highest = self._groups.count << bits
+        if entry.upper is not None:
+            return entry.upper << 32 | entry.inode
+        return entry.inode if highest <= 1 << 32 else None
 
     def found(self) -> Iterator[Listed]:
         """Yield inodes on the lists of those unlinked while open, then freed ones of which something is left.
@@ -106,19 +135,22 @@ class XfsOrphans:
 
     def _left(self, number: int) -> Iterator[Listed]:
         self._begin_item(number)
-        if number in self._skipped:
+        if number in self._skipped or number in self._named:
             return
         try:
             inode = self._inodes.read(number)
         except (XfsError, OSError):
             return  # no inode was ever written there
-        extents = list(self._old_extents(inode)) if not inode.mode else []
-        if not extents:
-            return
-        size = max(extent.file_offset + extent.length for extent in extents)
+        node = self._freed_node(inode) if not inode.mode else None
+        if node is not None and node.extents:
+            yield Listed(name_of(number), number, 0, allocated=False, node=node)
+
+    def _freed_node(self, inode: Inode) -> Node:
+        extents = list(self._old_extents(inode))
+        size = max((extent.file_offset + extent.length for extent in extents), default=0)
         runs = checked_runs(extents, size, self._window)
-        node = Node(
-            inode=number,
+        return Node(
+            inode=inode.number,
             type="unknown",
             size=size,
             modified=inode.modified,
@@ -126,9 +158,8 @@ class XfsOrphans:
             changed=inode.changed,
             created=inode.created,
             extents=runs.extents,
-            problems=(*runs.problems, SIZE_CLEARED),
+            problems=(*runs.problems, SIZE_CLEARED) if extents else runs.problems,
         )
-        yield Listed(name_of(number), number, 0, allocated=False, node=node)
 
     def _old_extents(self, inode: Inode) -> Iterator[Extent]:
         """Yield the records behind a freed inode's core, up to the first that cannot be one."""

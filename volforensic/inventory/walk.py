@@ -167,7 +167,7 @@ def _entry(volume: int, path: bytes, listed: Listed, problem: str = "", *, is_or
         node.link_target,
         node.extents,
         problems,
-        is_orphan,
+        is_orphan=is_orphan,
     )
 
 
