@@ -27,10 +27,6 @@ _SCHEMA = """
     CREATE TABLE content (
         volume INTEGER, tree INTEGER, inode INTEGER, data BLOB, PRIMARY KEY (volume, tree, inode)
     ) WITHOUT ROWID;
-    CREATE TABLE recovery (
-        volume INTEGER, path BLOB, inode INTEGER, allocated INTEGER, data BLOB,
-        PRIMARY KEY (volume, path, inode, allocated)
-    ) WITHOUT ROWID;
 """
 _INDEXES = """
     CREATE INDEX entry_by_path ON entry (volume, parent, name);
@@ -38,6 +34,7 @@ _INDEXES = """
     CREATE INDEX file_by_place ON entry (is_file, place);
 """
 _LARGEST = (1 << 63) - 1
+_ORPHAN_PARENTS = (b"/" + FOLDER, b"/" + FOLDER + b"\xff")
 
 
 class Inventory:
@@ -88,10 +85,14 @@ class Inventory:
         )
 
     def note_recovery(self, entry: FileEntry, row: Row) -> None:
-        """Keep what was found out about a deleted entry: it may share its path with a living one, and with others."""
+        """Keep what was found out about a deleted entry or an orphan.
+
+        A deleted entry may share its path with a living one and with others, so the inode stands before the path: no
+        path begins so.
+        """
+        key = b"%d:%d%b" % (_signed(entry.inode), entry.allocated, entry.path)
         self._connection.execute(
-            "INSERT OR REPLACE INTO recovery VALUES (?, ?, ?, ?, ?)",
-            (entry.volume, entry.path, _signed(entry.inode), entry.allocated, self._encoder.encode(row)),
+            "INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (entry.volume, key, self._encoder.encode(row))
         )
 
     def rows(self, host_path: Callable[[FileEntry], bytes]) -> Iterator[Row]:
@@ -102,12 +103,12 @@ class Inventory:
             " AND content.tree = entry.tree AND content.inode = entry.inode"
             " LEFT JOIN note ON entry.allocated = 1 AND note.volume = entry.volume"
             " AND note.path = CAST(entry.parent || x'2f' || entry.name AS BLOB)"
-            " LEFT JOIN recovery ON recovery.volume = entry.volume"
-            " AND recovery.path = CAST(entry.parent || x'2f' || entry.name AS BLOB)"
-            " AND recovery.inode = entry.inode AND recovery.allocated = entry.allocated"
+            " LEFT JOIN note AS recovery ON recovery.volume = entry.volume AND recovery.path ="
+            " CASE WHEN entry.allocated = 0 OR (entry.parent >= ? AND entry.parent < ?) THEN"
+            " CAST(entry.inode || ':' || entry.allocated || entry.parent || x'2f' || entry.name AS BLOB) END"
             " ORDER BY entry.id"
         )
-        for data, *notes in self._connection.execute(statement):
+        for data, *notes in self._connection.execute(statement, _ORPHAN_PARENTS):
             entry = self._decoder.decode(data)
             row = entry.row(host_path(entry))
             for noted in notes:
@@ -120,7 +121,7 @@ class Inventory:
     def nameless_and_deleted(self) -> Iterator[FileEntry]:
         """Yield the deleted entries, and those in use to which no name leads, in the order of the walk."""
         statement = "SELECT data FROM entry WHERE allocated = 0 OR (parent >= ? AND parent < ?) ORDER BY id"
-        found = self._entries(statement, (b"/" + FOLDER, b"/" + FOLDER + b"\xff"))
+        found = self._entries(statement, _ORPHAN_PARENTS)
         return (entry for entry in found if entry.is_orphan or not entry.allocated)
 
     def count_files(self) -> int:
