@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_a_deleted_file_whose_blocks_are_free_is_intact(tmp_path: Path, kind: st
 def test_a_file_some_of_whose_blocks_are_in_use_again_is_partial(tmp_path: Path) -> None:
     image = ext(tmp_path, "ext2", "write @content miner\nrm miner\n")
     first = int(debugfs(image, "blocks <12>").split()[0])
-    debugfs(image, f"setb {first} 3", write=True)
+    take(image, first, 3)
     row = judged(image, "ext2", tmp_path)["/miner"]
     assert row["recovery"]["tier"] == "partial"
     assert "3072 of its" in row["recovery"]["reason"]
@@ -99,10 +100,18 @@ def debugfs(image: Path, command: str, *, write: bool = False) -> str:
     ).stdout
 
 
+def take(image: Path, block: int, count: int) -> None:
+    """Have blocks of the first group in use again, in its bitmap and in its count of free blocks."""
+    text = subprocess.run(["dumpe2fs", str(image)], check=True, capture_output=True, text=True).stdout
+    free = int(re.findall(r"^  (\d+) free blocks", text, re.MULTILINE)[0])
+    debugfs(image, f"setb {block} {count}", write=True)
+    debugfs(image, f"set_bg 0 free_blocks_count {free - count}", write=True)
+
+
 def test_a_file_all_of_whose_blocks_are_in_use_again_is_a_name_only(tmp_path: Path) -> None:
     image = ext(tmp_path, "ext2", "write @content miner\nrm miner\n")
     first = int(debugfs(image, "blocks <12>").split()[0])
-    debugfs(image, f"setb {first} 60", write=True)
+    take(image, first, 60)
     row = judged(image, "ext2", tmp_path)["/miner"]
     assert row["recovery"]["tier"] == "name only"
     assert "sha256" not in row
@@ -231,3 +240,12 @@ def test_space_that_is_not_known_proves_nothing() -> None:
     entry = claim(b"/one", 12, 1000, 1)
     assert judge(entry, None, Claims([entry]), "ext2").tier == "name only"
     assert judge(entry, FreeSpace(1), Claims([entry]), "ext2").tier == "name only"
+
+
+def test_a_name_that_was_lost_is_not_called_deleted(tmp_path: Path) -> None:
+    commands = "write @content miner\nunlink miner\nmkdir a\nwrite @other a/b\nunlink a\n"
+    rows = judged(ext(tmp_path, "ext4", commands), "ext4", tmp_path)
+    assert {path: row["recovery"]["reason"] for path, row in rows.items() if row["allocated"]} == {
+        "/$OrphanFiles/OrphanFile-12": "its inode is still in use: its name was lost",
+        "/$OrphanFiles/OrphanFile-13/b": "its inode is still in use: its name was lost",
+    }

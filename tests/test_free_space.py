@@ -104,6 +104,14 @@ def test_a_damaged_descriptor_makes_its_group_unknown(tmp_path: Path) -> None:
     assert [run.reason for run in unknown] == ["block group 3: the checksum of its descriptor is wrong"]
 
 
+def test_a_bitmap_that_contradicts_its_descriptor_is_unknown(tmp_path: Path) -> None:
+    path = ext_image(tmp_path / "image", "-b", "1024", "-O", "^metadata_csum,^uninit_bg")
+    subprocess.run(["debugfs", "-w", "-R", "freeb 5000 10", str(path)], check=True, capture_output=True)
+    unknown = [run for run in ext_space(window(path), lambda _: None) if isinstance(run, Unknown)]
+    assert len(unknown) == 1
+    assert "its descriptor says" in unknown[0].reason
+
+
 def test_a_bitmap_outside_the_volume_is_unknown(tmp_path: Path) -> None:
     path = ext_image(tmp_path / "image", "-b", "1024", "-O", "^64bit,^metadata_csum,^uninit_bg")
     with path.open("r+b") as file:

@@ -32,7 +32,12 @@ def free_space(window: Window, begin_item: Callable[[int], None]) -> Iterator[Ru
             if isinstance(bitmap, str):
                 yield Unknown(*place, f"block group {number}: {bitmap}")
                 continue
-            runs = _free_bits(bitmap, first, count)
+            runs = iter(found := list(_free_bits(bitmap, first, count)))
+            free = sum(run.length for run in found)
+            if free != group.free_blocks:
+                reason = f"its block bitmap has {free} free blocks, its descriptor says {group.free_blocks}"
+                yield Unknown(*place, f"block group {number}: {reason}")
+                continue
         for start, length in runs:
             yield Run(start * groups.block_size, length * groups.block_size)
 

@@ -31,6 +31,7 @@ class Group(NamedTuple):
     inode_bitmap: int
     inode_table: int
     flags: int
+    free_blocks: int
     unused_inodes: int
     block_checksum: int
     inode_checksum: int
@@ -122,14 +123,15 @@ class ExtGroups:
         size = self.descriptor_size
         raw = self._window.read_at(self._descriptors + number * size, size)
         if len(raw) < size:
-            return Group(number, 0, 0, 0, 0, 0, 0, 0, "its descriptor lies outside the volume")
-        blocks, inodes, table, flags, block_sum, inode_sum, unused = struct.unpack_from("<III6xH4xHHH", raw)
+            return Group(number, 0, 0, 0, 0, 0, 0, 0, 0, "its descriptor lies outside the volume")
+        blocks, inodes, table, free, flags, block_sum, inode_sum, unused = struct.unpack_from("<IIIH4xH4xHHH", raw)
         if size >= 64:
             high = struct.unpack_from("<III6xH4xHH", raw, 32)
+            free |= struct.unpack_from("<H", raw, 44)[0] << 16
             blocks, inodes, table = blocks | high[0] << 32, inodes | high[1] << 32, table | high[2] << 32
             unused, block_sum, inode_sum = unused | high[3] << 16, block_sum | high[4] << 16, inode_sum | high[5] << 16
         fault = "" if self._is_descriptor_right(number, raw) else "the checksum of its descriptor is wrong"
-        return Group(number, blocks, inodes, table, flags, unused, block_sum, inode_sum, fault)
+        return Group(number, blocks, inodes, table, flags, free, unused, block_sum, inode_sum, fault)
 
     def _is_descriptor_right(self, number: int, raw: bytes) -> bool:
         stored = int.from_bytes(raw[_CHECKSUM_PLACE : _CHECKSUM_PLACE + 2], "little")

@@ -153,7 +153,7 @@ def judge_deleted(  # noqa: PLR0913, PLR0917 - what a stage reads: workers, sour
         )
 
     for entry, found in judged():
-        if not _is_read(entry, found):
+        if not _is_read(entry, found) and (entry.type == "file" or not entry.allocated):
             yield entry, {"recovery": found.row()}
     readable = (_deleted_file(entry, found) for entry, found in judged() if _is_read(entry, found))
     for file, message in work_on(pool, _batches(readable), task_of, last=DeletedMessage):

@@ -93,7 +93,8 @@ def inode_of(entry: FileEntry) -> Inode:
 def judge(entry: FileEntry, space: FreeSpace | None, claims: Claims, kind: str) -> Recovery:
     """Return the tier of a deleted entry before its bytes are read; ``kind`` is its filesystem's type."""
     if entry.allocated:
-        return Recovery(INTACT, "its inode is still in use: it was deleted while open", entry.extents)
+        how = "its name was lost" if entry.links else "it was deleted while open"
+        return Recovery(INTACT, f"its inode is still in use: {how}", entry.extents)
     if entry.has_inode and inode_of(entry) in claims.in_use:
         reason = "its inode is still in use without a name: it was deleted while open, see the entry of that inode"
         return Recovery(INTACT, reason, entry.extents)
