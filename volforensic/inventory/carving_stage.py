@@ -147,7 +147,7 @@ def _row(item: _Item, piece: Piece, belonging: Belonging) -> Row:
     row: Row = {"kind": piece.kind, "space": item.kind, "volume": item.volume}
     row |= {"offset": piece.offset, "length": piece.length, **piece.examination.row()}
     row["lines"] = [{"offset": line.offset, "text": line.text} for line in piece.lines]
-    row["notes"] = [*piece.notes, *row.pop("problems")]
+    row["notes"] = [*piece.notes, *row.pop("problems", ())]
     row["may_belong_to"] = belonging.reasons(piece.kind, item.volume, piece.offset, piece.length)
     return row
 
