@@ -11,13 +11,16 @@ from typing import Any
 
 import hypothesis
 import pytest
+from hostile_images import btrfs_image, xfs_image
 from hypothesis import strategies as st
 from inventory_samples import entry as sample
+from loop_mounts import mounted
 
 from volforensic.evidence.free_space import Region
 from volforensic.evidence.layout import Volume
 from volforensic.evidence.node import Extent
-from volforensic.evidence.signatures import Filesystem
+from volforensic.evidence.reader import Window
+from volforensic.evidence.signatures import Filesystem, recognise
 from volforensic.evidence.space import Groups, Run
 from volforensic.inventory.belonging import Belonging
 from volforensic.inventory.carved_elf import LARGEST, elf_span
@@ -319,3 +322,30 @@ def test_any_bytes_are_taken(data: bytes, head: bytes) -> None:
     assert found is None or all(0 <= start <= len(head + data) for start, _ in found.lines)
     span = elf_span(reader(head + data))
     assert span is None or 0 < span.size <= LARGEST
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
+def test_a_program_that_the_kernel_deleted_is_carved_whole(tmp_path: Path, kind: str) -> None:
+    image = tmp_path / "made" / "disk.raw"
+    if kind == "ext4":
+        image.parent.mkdir()
+        subprocess.run(["mkfs.ext4", "-q", str(image), "32M"], check=True, stdout=subprocess.DEVNULL)
+    else:
+        (xfs_image if kind == "xfs" else btrfs_image)(image.parent)
+    data = program() + os.urandom(1)  # what was appended behind the program cannot be told from what follows
+    with mounted(image, tmp_path / "mount", "nodiscard") as folder:
+        (folder / "miner").write_bytes(data)
+        (folder / "kept").write_bytes(data)
+    with mounted(image, tmp_path / "mount", "nodiscard") as folder:
+        (folder / "miner").unlink()
+    size = image.stat().st_size
+    with Pool(preloaded_modules([])) as pool, image.open("rb") as file:
+        filesystem = recognise(Window(file.fileno(), 0, size))
+        volume = Volume(index=0, offset=0, length=size, kind="whole", description="", filesystem=filesystem)
+        free = [each for each in find_free_space(pool, file.fileno(), [volume]) if isinstance(each, FreeSpace)]
+    rows, problems = carved(image, spaces_of([volume], free, []))
+    assert problems == []
+    programs = [row for row in rows if row["kind"] == "elf"]
+    assert [row["sha256"] for row in programs] == [hashlib.sha256(program()).hexdigest()], "and not the kept one"
+    offset = programs[0]["offset"]
+    assert image.read_bytes()[offset : offset + len(program())] == program()
