@@ -12,12 +12,14 @@ import pytest
 from hostile_images import xfs_image
 from inventory_samples import entry as sample
 from loop_mounts import mounted
+from msgspec.structs import replace
 from test_walk import Walked
 
 from volforensic.evidence.free_space import SpaceMessage
 from volforensic.evidence.layout import Volume, VolumeFacts
 from volforensic.evidence.node import Extent
 from volforensic.evidence.signatures import Filesystem
+from volforensic.inventory import recovery
 from volforensic.inventory.deleted_stage import judge_deleted
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.free_stage import FreeSpace, find_free_space
@@ -234,6 +236,21 @@ def test_of_two_that_name_one_block_only_the_later_one_is_believed(
     space.add(SpaceMessage([0, 10_000]))
     claims = Claims(entries)
     assert tuple(judge(entry, space, claims, "ext2").tier for entry in entries) == tiers
+
+
+def test_every_overlap_counts_not_only_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = claim(b"/one", 12, 1000, 1)
+    inner = [claim(b"/two", 13, 1010, 2), claim(b"/three", 14, 1020, 3)]
+    inner = [replace(entry, extents=(entry.extents[0]._replace(length=20),)) for entry in inner if entry.extents]
+    space = FreeSpace(1)
+    space.is_known = True
+    space.add(SpaceMessage([0, 10_000]))
+    entries = [longest, *inner]
+    claims = Claims(entries)
+    assert [judge(entry, space, claims, "ext2").tier for entry in entries] == ["partial", "partial", "intact"]
+    monkeypatch.setattr(recovery, "_MOST_ACTIVE", 1)
+    claims = Claims(entries)
+    assert [judge(entry, space, claims, "ext2").tier for entry in entries] == ["partial", "partial", "partial"]
 
 
 def test_space_that_is_not_known_proves_nothing() -> None:

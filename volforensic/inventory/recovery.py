@@ -17,6 +17,7 @@ from volforensic.record import Row
 INTACT, PARTIAL, NAME_ONLY = "intact", "partial", "name only"
 MOST_CLAIMS = 500_000
 """Extents of deleted files whose overlaps are looked for, at most."""
+_MOST_ACTIVE = 32  # deleted extents that name one place
 _INSIDE_INODE = 4096  # an NTFS record or an ext inode is no larger
 ASSUMPTION = "that other files used them and freed them again in between cannot be excluded"
 Inode = tuple[int, int, int]
@@ -71,18 +72,30 @@ class Claims:
         return self._contested.get(inode_of(entry), 0)
 
     def _find_contested(self, extents: list[tuple[int, int, int]], owners: list[tuple[Inode, int | None]]) -> None:
-        """Compare each extent with the one before that reaches farthest: enough to tell that bytes are shared."""
-        farthest, farthest_owner = 0, -1
+        """Compare each extent with those before it that reach into it; where they are too many, none is believed."""
+        active: list[tuple[int, int]] = []
         for start, end, owner in extents:
-            if start < farthest and owner != farthest_owner:
-                shared = min(end, farthest) - start
-                (first, changed), (second, other) = owners[farthest_owner], owners[owner]
-                if changed is None or other is None or other >= changed:
-                    self._contested[first] = self._contested.get(first, 0) + shared
-                if changed is None or other is None or changed >= other:
-                    self._contested[second] = self._contested.get(second, 0) + shared
-            if end > farthest:
-                farthest, farthest_owner = end, owner
+            active = [(other_end, other) for other_end, other in active if other_end > start]
+            for other_end, other in active:
+                if other != owner:
+                    self._compare(owners[other], owners[owner], min(end, other_end) - start)
+            if len(active) < _MOST_ACTIVE:
+                active.append((end, owner))
+            else:
+                self._add(owners[owner][0], end - start)
+                for _, other in active:
+                    self._add(owners[other][0], end - start)
+
+    def _compare(self, one: tuple[Inode, int | None], two: tuple[Inode, int | None], shared: int) -> None:
+        """Count the shared bytes against whichever was not deleted later, against both where nobody knows."""
+        (first, changed), (second, other) = one, two
+        if changed is None or other is None or other >= changed:
+            self._add(first, shared)
+        if changed is None or other is None or changed >= other:
+            self._add(second, shared)
+
+    def _add(self, inode: Inode, shared: int) -> None:
+        self._contested[inode] = self._contested.get(inode, 0) + shared
 
 
 def inode_of(entry: FileEntry) -> Inode:
