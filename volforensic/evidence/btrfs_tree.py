@@ -59,9 +59,7 @@ class Item(NamedTuple):
     is_sound: bool
 
 
-class Chunk(NamedTuple):
-    """A run of logical bytes and where in the window its copies begin (none on another device)."""
-
+class _Chunk(NamedTuple):
     start: int
     length: int
     places: tuple[int, ...]
@@ -99,12 +97,12 @@ class Trees:
         if size & (size - 1) or not 4096 <= size <= _LARGEST_BLOCK:
             raise BtrfsError(f"the superblock says that a tree block has {size} bytes")
         self.damage: list[str] = []
-        self._chunks: list[Chunk] = []
+        self._chunks: list[_Chunk] = []
         self._block = lru_cache(maxsize=_CACHE_BYTES // size)(self._read_block)
         self._add_system_chunks()
         self._add_chunks()
 
-    def chunks(self) -> list[Chunk]:
+    def chunks(self) -> list[_Chunk]:
         """Return the chunks that are one run each, in the order of their logical addresses."""
         return list(self._chunks)
 
@@ -205,7 +203,7 @@ class Trees:
         stripes = stripes[: len(stripes) - len(stripes) % _STRIPE.size]
         places = tuple(place for device, place in _STRIPE.iter_unpack(stripes) if device == self.superblock.device)
         if count == 1 or kind & _MIRRORED:  # striped over one device's parts: not one run
-            self._chunks.append(Chunk(start, length, places))
+            self._chunks.append(_Chunk(start, length, places))
 
 
 def _item(block: _Block, index: int) -> Item:
