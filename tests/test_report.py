@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import html
 import json
 import os
 import re
@@ -221,12 +220,9 @@ def test_a_status_that_is_not_known_does_not_pass_for_read() -> None:
     assert built["verdict"]["complete"] is False
 
 
-def test_what_the_package_databases_are_worth_is_said(report: Row, page: str) -> None:
+def test_the_package_databases_are_listed(report: Row) -> None:
     (item,) = report["evidence"]
-    assert "suspect disk" in item["packages"]["caveat"]
-    assert item["packages"]["caveat"] in html.unescape(page)
     assert item["packages"]["databases"]["total"] == 2
-    assert item["packages"]["verdicts"] == {"proved": 19_676, "altered": 1, "unowned": 2217}
     bare = build_report(case_facts(), [EMPTY])
     assert "nobody can say which files were shipped by whom" in render_html(bare)
 

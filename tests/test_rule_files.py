@@ -40,3 +40,20 @@ def test_a_second_rule_of_a_name_is_checked_in_its_own_file(tmp_path: Path) -> N
     with pytest.raises(DefinitionError) as raised:
         load_yara_rules([tmp_path])
     assert raised.value.thing.endswith("b.yar")
+
+
+def test_a_broken_file_beside_good_ones_is_named_with_line_and_reason(tmp_path: Path) -> None:
+    (tmp_path / "a.yar").write_text(rule("good"))
+    (tmp_path / "b.yar").write_text(rule("other") + 'rule wrong {\n  strings: $a = "x\n  condition: $a }\n')
+    with pytest.raises(DefinitionError) as raised:
+        load_yara_rules([tmp_path])
+    assert raised.value.thing == f"{tmp_path / 'b.yar'}:3"
+    assert "unclosed literal string" in raised.value.wrong
+
+
+def test_an_include_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "a.yar").write_text('include "b.yar"\n' + rule("good"))
+    with pytest.raises(DefinitionError) as raised:
+        load_yara_rules([tmp_path / "a.yar"])
+    assert raised.value.thing == f"{tmp_path / 'a.yar'}:1"
+    assert raised.value.wrong.startswith("include is refused")

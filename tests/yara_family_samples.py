@@ -13,9 +13,7 @@ UPX_CODE = bytes.fromhex("53515248 01fe56 4889fe 4889d7 31db31c9")
 RANDOMX = bytes.fromhex(
     "53a5ac6d096671622b55b5db1749f4b4 07af7c6d0d716a8478d325174edca10d f162123fc67e949f4f79c0f445e3203e"
 )
-CRYPTONIGHT = bytes.fromhex(
-    "eb98a3412c20d3eb92cdbe7b9cb245c1 331edb2fa144d0cc 13 3edb2fa144d0cc a5f432c684976ff4 886a3f24d308a385"
-)
+CRYPTONIGHT = bytes.fromhex("eb98a3412c20d3eb92cdbe7b9cb245c1 133edb2fa144d0cceba9791a309035e8")
 
 
 def php(code: str) -> bytes:
@@ -242,7 +240,7 @@ FAMILY_POSITIVE: dict[str, list[bytes]] = {
 FAMILY_NEGATIVE: dict[str, bytes] = {
     "a node with RandomX": elf() + RANDOMX + b"cryptonote::core",
     "the library of RandomX": elf("randomx_calculate_hash", kind=3) + RANDOMX,
-    "one of CryptoNight's hash functions": elf() + CRYPTONIGHT[:24],
+    "one of CryptoNight's hash functions": elf() + CRYPTONIGHT[:16],
     "names of algorithms without a pool": elf("cn/fast", "cn/double", "rx/graft", "cn-pico/tlo"),
     "a library of hashes": elf("kawpow", "etchash", "equihash", "yespower", "verushash"),
     "settings with a url, a user and an algorithm": b'{"url": "https://h.example:443", "user": "w", "algo": "sha256"}',
@@ -265,7 +263,7 @@ FAMILY_NEGATIVE: dict[str, bytes] = {
     "an upload with a name of its own": php("move_uploaded_file($_FILES['f']['tmp_name'], $path);"),
     "a page that shows a parameter": page('String c = request.getParameter("c");', "out.print(encode(c));"),
     "a class of a page": bytes.fromhex("cafebabe") + b"\0_jspService\0getParameter",
-    "a view of Flask": b"@app.route('/')\ndef a():\n    c = request.args.get('c')\n    subprocess.run(['ls'], shell=False)\n",
+    "a view of Flask": b"@app.route('/')\ndef a():\n    c = request.args.get('c')\n    subprocess.run(['ls'])\n",
     "a module that traces": module("register_kprobe", "kallsyms_lookup_name", "__x64_sys_openat"),
     "a module with credentials": module("prepare_creds", "commit_creds", "vfs_open"),
     "a library that fakes a root": elf("dlsym", "readdir", "fopen", "opendir", "__xstat", "lstat", SHELL, kind=3),

@@ -79,4 +79,5 @@ def _view(folder: EvidenceFolder) -> EvidenceView:
         problems=folder.read("problems"),
         records=records,
         files=lambda: folder.read("files"),
+        missing=lambda: folder.read("missing") if folder.has("missing") else (),
     )

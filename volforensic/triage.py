@@ -214,6 +214,7 @@ class _Item:
             lambda artifact: self.folder.read(f"records/{artifact}"),
             lambda: self.folder.read("files"),
             self.options.yara.metadata,
+            missing=self.folder.read("missing"),
         )
         for outcome in found:
             if isinstance(outcome, Problem):

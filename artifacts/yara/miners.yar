@@ -252,26 +252,22 @@ rule cryptonight_elf
 {
   meta:
     author = "volforensic"
-    description = "A program with the five hash functions of CryptoNight together: a miner of its generation, or a node of its currencies"
+    description = "A program with the constants of two rare hash functions that CryptoNight and X11 have in common: a miner of its generation, or a node of its currencies"
     severity = "medium"
     confidence = "low"
     attack = "T1496.001"
     reference = "https://cryptonote.org/cns/cns008.txt"
     family = "cryptonight"
   strings:
+    // The initial states of JH-256 and of Skein-512-256.
     $jh = { EB 98 A3 41 2C 20 D3 EB 92 CD BE 7B 9C B2 45 C1 }
-    $skein = { 33 1E DB 2F A1 44 D0 CC }
-    $skein_512 = { 13 3E DB 2F A1 44 D0 CC }
-    $groestl_1 = { A5 F4 32 C6 84 97 6F F4 }
-    $groestl_2 = { C6 32 F4 A5 F4 97 A5 84 }
-    $groestl_3 = { C6 32 F4 A5 F4 6F 97 84 }
-    $blake = { D3 08 A3 85 88 6A 3F 24 }
-    $blake_256 = { 88 6A 3F 24 D3 08 A3 85 }
+    $skein = { 13 3E DB 2F A1 44 D0 CC EB A9 79 1A 30 90 35 E8 }
     $node_1 = "cryptonote"
     $node_2 = "/getblocks.bin"
     $node_3 = "wallet2.cpp"
+    $node_4 = "tests/hash/main.cpp"
   condition:
-    uint32be(0) == 0x7f454c46 and uint16(16) != 1 and $jh and any of ($skein*) and any of ($groestl_*) and any of ($blake*) and not any of ($node_*)
+    uint32be(0) == 0x7f454c46 and uint16(16) != 1 and $jh and $skein and not any of ($node_*)
 }
 
 rule xmrig_renamed_elf

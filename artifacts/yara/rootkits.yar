@@ -318,7 +318,6 @@ rule preload_hooks_of_logins_and_files
     $login_2 = "pam_open_session" fullword
     $login_3 = "pam_acct_mgmt" fullword
     $login_4 = "pcap_loop" fullword
-    $login_5 = "getspnam" fullword
     $login_6 = "accept" fullword
     $login_7 = "pam_vprompt" fullword
     $login_8 = "pam_get_item" fullword
@@ -332,6 +331,7 @@ rule preload_hooks_of_logins_and_files
     $interpreter = "/ld-linux"
     $module_1 = "pam_sm_authenticate"
     $module_2 = "Py_"
+    $module_3 = "_nss_"
   condition:
     uint32be(0) == 0x7f454c46 and uint16(16) == 3 and filesize < 1MB and not $interpreter in (0..4096) and not any of ($module_*) and
     $next and 3 of ($file_*) and any of ($login_*) and 2 of ($hide_*)

@@ -37,14 +37,15 @@ rule php_shell_functions
     $2 = /((call_user_func|call_user_func_array|array_map|register_shutdown_function|ob_start)\s{0,4}\(\s{0,4}|(array_filter|usort|uasort|uksort|array_walk|array_reduce|preg_replace_callback)\s{0,4}\([^,;\n]{1,80},\s{0,4})@?\$_(GET|POST|REQUEST|COOKIE)\s{0,4}\[/ nocase
     $3 = /(=|echo|print|return|die\s?\(|exit\s?\()\s{0,2}@?`\s{0,4}\{?\$_(GET|POST|REQUEST|COOKIE|SERVER)\s{0,4}\[/
     $4 = /(eval|assert|system|passthru|shell_exec|exec|popen|proc_open|pcntl_exec)\s{0,4}\(\s{0,4}@?(implode|join|urldecode|rawurldecode|hex2bin|pack|str_rot13|strrev|gzinflate|gzuncompress|convert_uudecode|chr|sprintf|escapeshellcmd)\s{0,4}\(\s{0,4}[^()\n;]{0,40}\$_(GET|POST|REQUEST|COOKIE|SERVER)\s{0,4}\[/ nocase
-    $5 = /(eval|assert)\s{0,4}\(\s{0,4}@?(file_get_contents\s{0,4}\(\s{0,4}["']php:\/\/input|getallheaders\s{0,4}\(|end\s{0,4}\(\s{0,4}\$_(GET|POST|REQUEST)|\$HTTP_RAW_POST_DATA|\$_SERVER\s{0,4}\[\s{0,4}["']HTTP_)/ nocase
+    $5 = /(eval|assert)\s{0,4}\(\s{0,4}@?(getallheaders\s{0,4}\(|end\s{0,4}\(\s{0,4}\$_(GET|POST|REQUEST)|\$HTTP_RAW_POST_DATA|\$_SERVER\s{0,4}\[\s{0,4}["']HTTP_)/ nocase
+    $input = /(eval|assert)\s{0,4}\(\s{0,4}@?file_get_contents\s{0,4}\(\s{0,4}["']php:\/\/input/
     $6 = /file_put_contents\s{0,4}\(\s{0,4}@?\$_(GET|POST|REQUEST|COOKIE)\s{0,4}\[[^\n]{1,80}\$_(GET|POST|REQUEST|COOKIE)\s{0,4}\[/ nocase
     $7 = /(include|require)(_once)?\s{0,4}\(?\s{0,4}@?\$_(GET|POST|REQUEST|COOKIE)\s{0,4}\[/ nocase
     $8 = /(preg_replace|ereg_replace|mb_ereg_replace|mb_eregi_replace)\s{0,4}\(\s{0,4}["'][^"'\n]{1,40}["']\s{0,4},\s{0,4}@?\$_(GET|POST|REQUEST|COOKIE)[^\n]{1,80}["']e["']/ nocase
     $9 = /preg_replace\s{0,4}\(\s{0,4}["']([\/#~|@!])[^"'\n]{0,40}[\/#~|@!][imsxu]{0,4}e[imsxu]{0,4}["']\s{0,4},\s{0,4}["']?(eval|assert|@?\$_(GET|POST|REQUEST|COOKIE))/ nocase
     $10 = /\$\{\s{0,4}["']_["']\s{0,4}\.\s{0,4}["'](G|P|R|C)/
   condition:
-    filesize < 1MB and uint32be(0) != 0x7f454c46 and $php in (0..1024) and any of ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    filesize < 1MB and uint32be(0) != 0x7f454c46 and $php in (0..1024) and (any of ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) or ($input and filesize < 2KB))
 }
 
 rule php_shell_of_a_known_name
@@ -153,14 +154,17 @@ rule php_names_in_pieces
   strings:
     $php = /<\?(php|=|\s)/ nocase
     $escape = /\$\{["'][A-Z]{0,4}\\x[0-9a-fA-F]{2}/
-    $2 = /["']( \^ |\^)["'][^"'\n]{1,12}["']/
+    $xor_1 = "'^'"
+    $xor_2 = "' ^ '"
+    $xor_3 = "\"^\""
+    $xor_4 = "\" ^ \""
     $3 = /(chr\s{0,2}\(\s{0,2}[0-9x]{2,4}\s{0,2}\)\s{0,2}\.\s{0,2}){5}/
     $4 = /\$\w{1,16}\[[0-9]{1,2}\]\s{0,2}\.\s{0,2}\$\w{1,16}\[[0-9]{1,2}\]\s{0,2}\.\s{0,2}\$\w{1,16}\[[0-9]{1,2}\]\s{0,2}\.\s{0,2}\$\w{1,16}\[[0-9]{1,2}\]/
     $5 = /\$\{?["']?_["']?\}?\s{0,2}=\s{0,2}["'][^\n]{1,40}\+\+;\s{0,2}\$/
     $visitor = /\$_(GET|POST|REQUEST|COOKIE)|\$_{1,4}\[|\$\{\$?_{1,4}\}\[|eval\s{0,4}\(|create_function/
   condition:
     filesize < 1MB and uint32be(0) != 0x7f454c46 and $php in (0..1024) and not names_signatures and
-    (#escape >= 3 or ((#2 >= 2 or $3) and $visitor and filesize < 64KB) or (#4 >= 2 and $visitor and filesize < 64KB) or ($5 and $visitor and filesize < 64KB))
+    (#escape >= 3 or ((#xor_1 + #xor_2 + #xor_3 + #xor_4 >= 2 or $3) and $visitor and filesize < 64KB) or (#4 >= 2 and $visitor and filesize < 64KB) or ($5 and $visitor and filesize < 64KB))
 }
 
 rule php_in_image
@@ -353,7 +357,8 @@ rule cgi_shell
     $3 = /(system|exec|open|qx|eval)\s{0,2}[\({"'|]{0,4}\s{0,2}(uri_unescape\()?(\$ENV\{["']?(QUERY_STRING|HTTP_)|(\$\w{1,12}->)?param\()/
     $4 = /`\s{0,2}\$ENV\{["']?QUERY_STRING/
     $node = /\b(exec|execSync|spawn|spawnSync|eval)\(\s{0,4}(req|request|ctx)\.(query|body|params|headers)[\.\[]/
-    $ruby = /(`[^`\n]{0,20}#\{|system\(\s{0,2}|exec\(\s{0,2}|eval\(\s{0,2})params\[/
+    $ruby = /(system\(\s{0,2}|IO\.popen\(\s{0,2})params\[/
+    $node_module = "child_process"
   condition:
-    filesize < 256KB and uint32be(0) != 0x7f454c46 and not names_signatures and (($header and uint16be(0) == 0x2321 and any of ($1, $2, $3, $4)) or $node or $ruby)
+    filesize < 256KB and uint32be(0) != 0x7f454c46 and not names_signatures and (($header and uint16be(0) == 0x2321 and any of ($1, $2, $3, $4)) or ($node and $node_module) or $ruby)
 }

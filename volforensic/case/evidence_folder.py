@@ -163,6 +163,11 @@ class EvidenceFolder:
         found = {name.removesuffix(suffix) for name in names for suffix in (COMPRESSED_SUFFIX, PLAIN_SUFFIX)}
         return sorted(f"{folder}/{name}" for name in found if name not in names and not name.startswith("."))
 
+    def has(self, name: str) -> bool:
+        """Return whether the item has a stream of this name: an item of an earlier version may lack one."""
+        path = self.path / checked_name(name)
+        return any(path.with_name(path.name + suffix).is_file() for suffix in (COMPRESSED_SUFFIX, PLAIN_SUFFIX))
+
     def scratch(self) -> Path:
         """Return a folder for temporary files; it is removed when the item is finished or the case is closed."""
         return make_folders(self._case.path, f"{SCRATCH}/{self.id}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from volforensic.cli.hash_names import HASHES_HELP, KNOWN_BAD, KNOWN_GOOD, algorithms
+from volforensic.cli.options import HashNames, Jobs, KnownBad, KnownGood, NoColor, Progress, Yara, algorithms
 from volforensic.cli.standard_output import as_text
 from volforensic.errors import InterruptedRunError, VolforensicError
 
@@ -15,25 +15,24 @@ if TYPE_CHECKING:
     from volforensic.cli.hash_run import HashRequest
     from volforensic.cli.terminal import Terminal
 
-ProgressMode = Literal["auto", "plain", "json", "none"]
 ListingFormat = Literal["table", "json", "jsonl", "csv", "sha256sum", "bodyfile", "dfxml"]
 
 
 def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the command line
     source: Annotated[Path, typer.Argument(metavar="SOURCE", readable=False, help="A raw disk image or block device.")],
-    hashes: Annotated[str, typer.Option("--hash", metavar="NAMES", help=HASHES_HELP)] = "",
+    hashes: HashNames = "",
     output_format: Annotated[ListingFormat, typer.Option("--format", "-f", help="How to print the files.")] = "table",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to standard output.")
     ] = None,
-    yara: Annotated[list[Path] | None, typer.Option("--yara", metavar="PATH", help="Further YARA rules.")] = None,
+    yara: Yara = None,
     no_yara: Annotated[bool, typer.Option("--no-yara", help="Hashes and types alone.")] = False,  # noqa: FBT002 - typer's way to a flag
-    known_good: Annotated[list[Path] | None, KNOWN_GOOD] = None,
-    known_bad: Annotated[list[Path] | None, KNOWN_BAD] = None,
+    known_good: KnownGood = None,
+    known_bad: KnownBad = None,
     files_only: Annotated[bool, typer.Option("--files-only", help="Do not hash the image itself.")] = False,  # noqa: FBT002 - same
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, max=256, help="Workers at once; 0: one a core.")] = 0,
-    progress: Annotated[ProgressMode, typer.Option("--progress", help="How to tell what runs.")] = "auto",
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours; NO_COLOR does the same.")] = False,  # noqa: FBT002 - same
+    jobs: Jobs = 0,
+    progress: Progress = "auto",
+    no_color: NoColor = False,  # noqa: FBT002 - same
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only losses and the result.")] = False,  # noqa: FBT002 - same
     clobber: Annotated[bool, typer.Option("--clobber", help="Replace the file of --output.")] = False,  # noqa: FBT002 - same
 ) -> None:

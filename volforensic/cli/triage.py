@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from volforensic.cli.hash_names import HASHES_HELP, KNOWN_BAD, KNOWN_GOOD, algorithms
+from volforensic.cli.options import HashNames, Jobs, KnownBad, KnownGood, NoColor, Progress, Yara, algorithms
 from volforensic.cli.standard_output import as_text, say
 from volforensic.errors import InterruptedRunError, VolforensicError
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from volforensic.cli.terminal import Terminal
     from volforensic.cli.triage_run import Request
 
-ProgressMode = Literal["auto", "plain", "json", "none"]
 Level = Literal["critical", "high", "medium", "low", "info"]
 Profile = Literal["quick", "standard", "full"]
 _PROFILES = "quick: only files that look worth it are hashed. full: a second reader too, and free space is carved."
@@ -33,16 +32,16 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
     artifacts: Annotated[
         list[Path] | None, typer.Option("--artifacts", metavar="DIR", help="Further artifact definitions.")
     ] = None,
-    yara: Annotated[list[Path] | None, typer.Option("--yara", metavar="PATH", help="Further YARA rules.")] = None,
+    yara: Yara = None,
     profile: Annotated[Profile, typer.Option("--profile", help=_PROFILES)] = "standard",
-    hashes: Annotated[str, typer.Option("--hash", metavar="NAMES", help=HASHES_HELP)] = "",
-    known_good: Annotated[list[Path] | None, KNOWN_GOOD] = None,
-    known_bad: Annotated[list[Path] | None, KNOWN_BAD] = None,
+    hashes: HashNames = "",
+    known_good: KnownGood = None,
+    known_bad: KnownBad = None,
     fail_on: Annotated[Level | None, typer.Option("--fail-on", help="End with 10 at findings this severe.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, max=256, help="Workers at once; 0: one a core.")] = 0,
+    jobs: Jobs = 0,
     output_format: Annotated[Literal["table", "json"], typer.Option("--format", "-f", help="How to print.")] = "table",
-    progress: Annotated[ProgressMode, typer.Option("--progress", help="How to tell what runs.")] = "auto",
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours; NO_COLOR does the same.")] = False,  # noqa: FBT002 - typer's way to a flag
+    progress: Progress = "auto",
+    no_color: NoColor = False,  # noqa: FBT002 - typer's way to a flag
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only findings, losses and the summary.")] = False,  # noqa: FBT002 - same
     clobber: Annotated[bool, typer.Option("--clobber", help="Replace what the case has of this source.")] = False,  # noqa: FBT002 - same
     resume: Annotated[bool, typer.Option("--resume", help="Go on after an interruption.")] = False,  # noqa: FBT002 - same

@@ -6,17 +6,25 @@ from collections.abc import Iterable, Iterator
 from volforensic.collection.definitions import Artifact
 from volforensic.detection.correlations import Correlations, Files, Records
 from volforensic.detection.file_graph import FileGraph
-from volforensic.detection.files import YaraRules, file_findings
+from volforensic.detection.files import file_findings
 from volforensic.detection.rules import apply_rules, compile_rules
-from volforensic.record import SEVERITIES, Finding, Problem
+from volforensic.detection.surroundings import read_surroundings
+from volforensic.detection.yara_findings import YaraRules
+from volforensic.record import SEVERITIES, Finding, Problem, Row
 
 COMMAND_LISTS = frozenset({"at", "cron", "shell_history"})
 """Artifacts whose files are lists of commands; what YARA finds in such a file is a line of it."""
 _SCRIPT_OF_CRON = re.compile(r"/etc/cron\.(?:hourly|daily|weekly|monthly|yearly)/")
 
 
-def detect(
-    definitions: Iterable[Artifact], records: Records, files: Files, yara_rules: YaraRules
+def detect(  # noqa: PLR0913 - one parameter for each thing that a case holds
+    definitions: Iterable[Artifact],
+    records: Records,
+    files: Files,
+    yara_rules: YaraRules,
+    *,
+    missing: Iterable[Row] = (),
+    carved: Iterable[Row] = (),
 ) -> Iterator[Finding | Problem]:
     """Yield the problems met and then the findings, the gravest first.
 
@@ -25,6 +33,8 @@ def detect(
         records: Gives an artifact's records in their order, none where it has none; it may be called again.
         files: Gives the rows of the inventory; it may be called again.
         yara_rules: Metadata of the YARA rules by name, in the order of the rule files.
+        missing: Files that packages own and the disk lacks: {path, name, version, manager, is_config}.
+        carved: Pieces of unallocated space with ``offset``, ``length``, ``kind``, ``yara``, ``matches``, ``sha256``.
 
     Raises:
         DefinitionError: A rule is wrong.
@@ -32,7 +42,9 @@ def detect(
     artifacts = sorted(definitions, key=lambda artifact: artifact.name)
     check_rules(artifacts)
     graph = FileGraph()
-    outcomes = list(graph.watch(file_findings(files(), yara_rules)))
+    surroundings = read_surroundings(records("users"))
+    judged = file_findings(files(), yara_rules, surroundings, missing=missing, carved=carved)
+    outcomes = list(graph.watch(judged))
     correlations = Correlations(graph, records, files)
     for artifact in artifacts:
         outcomes += apply_rules(artifact, correlations.watch(artifact.name, records(artifact.name)))

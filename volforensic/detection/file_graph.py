@@ -14,6 +14,23 @@ FLAG_SEVERITIES = frozenset({"critical", "high", "medium"})
 WORSE_WHEN_STARTED = frozenset({"download_piped_to_shell"})
 """Rules that are low by themselves, since installers do the same, but not for what runs again and again by itself."""
 
+OF_THE_SYSTEM = frozenset({"package-file-altered", "capable-file", "setuid-shell", "setuid-file-writable"})
+"""Rules about programs that everything on the host uses: whatever starts such a program is not worse for it."""
+WEAK_ALONE = frozenset(
+    {
+        "unowned-program-in-system-directory",
+        "unowned-kernel-module",
+        "owner-without-account",
+        "times-contradict",
+        "name-that-hides",
+        "name-given-twice",
+        "immutable-file",
+        "script-in-upload-directory",
+        "program-in-web-root",
+    }
+)
+"""Rules whose medium findings are worth a look and no more: what starts such a file is not worse for it."""
+
 _NODES_LIMIT = 200_000
 _REFERENCES_LIMIT = 1_000_000
 _POOLS_LIMIT = 50
@@ -98,8 +115,11 @@ class FileGraph:
         if not found and (len(self.nodes) >= _NODES_LIMIT or self.references > _REFERENCES_LIMIT):
             self.left_out += 1
             return
-        flags = tuple(dict.fromkeys(finding.rule for finding in found))
-        severe = any(finding.severity in {"critical", "high"} for finding in found)
+        before = self.nodes.get(path)  # a file is added once more with what is found about it at the end of the pass
+        flags = tuple(dict.fromkeys([*(before.flags if before else ()), *(finding.rule for finding in found)]))
+        severe = (before is not None and before.severe) or any(
+            finding.severity in {"critical", "high"} for finding in found
+        )
         self.nodes[path] = Node(path, flags, severe, program, references, indicators)
         self.names.add(path.rsplit("/", 1)[-1])
 
@@ -171,6 +191,8 @@ class FileGraph:
 
 
 def _is_flag(finding: Finding) -> bool:
+    if finding.rule in OF_THE_SYSTEM or (finding.severity == "medium" and finding.rule in WEAK_ALONE):
+        return False
     return finding.severity in FLAG_SEVERITIES or finding.rule in WORSE_WHEN_STARTED
 
 

@@ -10,10 +10,17 @@ TEMPORARY_DIRECTORIES = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/")  # noqa
 """Directories that every account may write to."""
 
 _CONTAINER_ROOT = re.compile(
-    r"/var/lib/(?:docker/(?:overlay2?|aufs/diff|btrfs/subvolumes|vfs/dir)/[0-9a-z-]{1,80}(?:/(?:diff|merged|root))?"
+    r"(?!/(?:tmp|var/tmp|dev|run)/)(?:/[^/]{1,255}){1,7}?/"
+    r"(?:docker/(?:overlay2?|aufs/diff|btrfs/subvolumes|vfs/dir)/[0-9a-z-]{1,80}(?:/(?:diff|merged|root))?"
     r"|containers/storage/(?:overlay|vfs/dir)/[0-9a-f]{1,80}(?:/(?:diff|merged))?"
-    r"|containerd/io\.containerd\.snapshotter\.v1\.[a-z]{1,20}/snapshots/[0-9]{1,12}/fs)(?=/)"
+    r"|(?:containerd/(?:daemon/)?)?io\.containerd\.snapshotter\.v1\.[a-z]{1,20}/snapshots/[0-9]{1,12}/fs"
+    r"|lxc/[^/]{1,255}/rootfs|storage-pools/[^/]{1,255}/(?:containers|images)/[^/]{1,255}(?:/rootfs)?"
+    r"|lib/machines/[^/]{1,255})(?=/)"
 )
+"""Where Docker, Podman, containerd (also of k3s and kubelet), LXC, LXD and systemd-nspawn keep a container's root."""
+
+_MAY_BE_CONTAINED = re.compile(r"/(?:docker|containers|io\.containerd[^/]{1,60}|lxc|storage-pools|machines)/")
+"""What every path has that the expression above matches: it is asked of each row of the inventory."""
 
 _PRIVATE = re.compile(
     r"(?:/var)?/tmp/(?:systemd-private-[0-9a-f]{16,40}-[^/]{1,255}|snap-private-tmp/snap\.[^/]{1,200})/tmp/"
@@ -97,7 +104,7 @@ _KERNEL_THREAD_IMITATION = re.compile(
 
 def inside_container(path: str) -> tuple[str, bool]:
     """Return the path as a container saw it and True; the path itself and False where it is no container's file."""
-    match = _CONTAINER_ROOT.match(path)
+    match = _CONTAINER_ROOT.match(path) if _MAY_BE_CONTAINED.search(path) else None
     return (path[match.end() :], True) if match else (path, False)
 
 

@@ -134,7 +134,11 @@ def _definition_error(name: str, message: str) -> DefinitionError:
     position = re.search(r"--> (?:[^\n]*):(\d{1,9}):\d{1,9}\n", message)
     summary = message.splitlines()[0] if message else "cannot be compiled"
     thing = f"{name}:{position[1]}" if position else name
-    return DefinitionError(thing, summary, f"The rules of {name} are left out until it is mended")
+    label = re.search(r"\n[ |]{0,80}\^{1,1000} ([^\n]{1,200})", message)
+    wrong = f"{summary}: {label[1]}" if label else summary
+    if "include statements" in message:
+        wrong = "include is refused: name the folder, or each file with --yara"
+    return DefinitionError(thing, wrong, f"The rules of {name} are left out until it is mended")
 
 
 def _strings(rule: Any, data: bytes) -> list[MatchedString]:

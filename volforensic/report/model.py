@@ -12,6 +12,7 @@ from volforensic.report.coverage import describe_coverage, describe_problems, re
 from volforensic.report.files import files_of_interest
 from volforensic.report.findings import Findings
 from volforensic.report.logins import describe_logins
+from volforensic.report.package_files import PackageFiles
 from volforensic.report.packages import describe_packages
 from volforensic.report.persistence import describe_persistence
 from volforensic.report.system import describe_system, owners
@@ -75,6 +76,8 @@ class EvidenceView:
     problems: Iterable[Row]
     records: Records
     files: Callable[[], Iterator[Row]]
+    missing: Callable[[], Iterable[Row]] = tuple
+    """Gives the files that packages own and the disk lacks."""
 
 
 def build_report(case_facts: CaseFacts, evidence: Sequence[EvidenceView]) -> Row:
@@ -101,7 +104,8 @@ def render_json(report: Row) -> bytes:
 def _evidence(view: EvidenceView) -> tuple[Row, Findings, Reading]:
     findings = Findings(view.findings)
     users = owners(view.records)
-    files = files_of_interest(view.files(), findings, users)
+    by_package = PackageFiles(findings)
+    files = files_of_interest(by_package.watch(view.files()), findings, users)
     met = describe_problems(view.problems)
     identity = _identity(view.identity)
     was_read = reading(view.coverage, met["not_read"]["total"], identity["unchanged"])
@@ -112,6 +116,7 @@ def _evidence(view: EvidenceView) -> tuple[Row, Findings, Reading]:
         "packages": describe_packages(view.identity.get("packages")),
         "logins": describe_logins(view.records, users),
         "persistence": describe_persistence(view.records, findings.citing),
+        "package_files": by_package.section(view.missing()),
         "files_of_interest": files,
         "coverage": describe_coverage(view.coverage),
         "problems": met,

@@ -5,13 +5,6 @@ from typing import NamedTuple
 
 import msgspec
 
-DATABASE_CAVEAT = (
-    "The package databases were read from the suspect disk itself. Whoever was root there could have edited them: "
-    "'proved' means that a file is as the disk's own database says, not that its vendor shipped it. "
-    "Compare with hash sets from elsewhere (--known-good) where it matters."
-)
-"""The sentence that a report must carry beside any verdict of this package."""
-
 WEAK_MANAGERS = frozenset({"pip"})
 """Managers whose metadata anybody who writes the files writes as well: a proof by one of them excuses nothing."""
 
