@@ -253,6 +253,17 @@ def test_every_overlap_counts_not_only_the_longest(monkeypatch: pytest.MonkeyPat
     assert [judge(entry, space, claims, "ext2").tier for entry in entries] == ["partial", "partial", "partial"]
 
 
+def test_a_log_that_was_not_replayed_leaves_a_doubt() -> None:
+    entry = claim(b"/one", 12, 1000, 1)
+    space = FreeSpace(1)
+    space.is_known = True
+    space.add(SpaceMessage([0, 10_000]))
+    assert judge(entry, space, Claims([entry]), "ext3").tier == "intact"
+    space.is_settled = False
+    found = judge(entry, space, Claims([entry]), "ext3")
+    assert (found.tier, "not replayed" in found.reason) == ("partial", True)
+
+
 def test_space_that_is_not_known_proves_nothing() -> None:
     entry = claim(b"/one", 12, 1000, 1)
     assert judge(entry, None, Claims([entry]), "ext2").tier == "name only"

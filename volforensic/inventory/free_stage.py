@@ -24,13 +24,15 @@ _LIMITS = Limits(memory=2 * GIBIBYTE, processor_seconds=900, item_seconds=60, ou
 class FreeSpace:
     """Holds the free runs of one volume (bytes of the source, in order) and where nobody knows: 16 bytes a run.
 
-    ``is_known`` is false where the worker did not end well or the filesystem's free space is not supported.
+    ``is_known`` is false where the worker did not end well or the filesystem's free space is not supported,
+    ``is_settled`` where a log that was not replayed may hold newer changes of it.
     """
 
     def __init__(self, volume: int) -> None:
         """Begin without a run."""
         self.volume = volume
         self.is_known = False
+        self.is_settled = True
         self.unknown: list[Run] = []
         self.behind: Region | None = None
         self.groups: Groups | None = None
@@ -95,7 +97,7 @@ def find_free_space(pool: Pool, source: int, volumes: list[Volume]) -> Iterator[
 
 
 def _of_volume(pool: Pool, source: int, volume: Volume) -> Iterator[FreeSpace | Problem]:
-    space = FreeSpace(volume.index)
+    space = _empty(volume)
     kind = volume.filesystem.type if volume.filesystem else ""
     if kind in UNSUPPORTED:
         lost = kind != "iso9660"  # which has no free space: it is written once
@@ -115,13 +117,19 @@ def _of_volume(pool: Pool, source: int, volume: Volume) -> Iterator[FreeSpace | 
     space.is_known = True
     for message in pool.run(task):
         if isinstance(message, Failure):
-            space = FreeSpace(volume.index)
+            space = _empty(volume)
             reason = f"the free space of the {kind} filesystem could not be read: {message.reason}"
             yield Problem(stage="free space", reason=reason, volume=volume.index)
             continue
         space.add(message)
         yield from message.problems
     yield space
+
+
+def _empty(volume: Volume) -> FreeSpace:
+    space = FreeSpace(volume.index)
+    space.is_settled = volume.filesystem is not None and volume.filesystem.state == "clean"
+    return space
 
 
 class _SpaceCheck:

@@ -149,6 +149,8 @@ def _by_blocks(entry: FileEntry, space: FreeSpace, claims: Claims, kind: str) ->
         doubts.append("there are too many deleted files to see which of them name the same blocks")
     if (names := claims.names.get(inode_of(entry), 0)) > 1:
         doubts.append(f"{names} deleted names lead to this inode, and its content was only one of theirs")
+    if not space.is_settled:
+        doubts.append("a log that was not replayed may hold newer changes of what is free")
     doubts += _doubts_of(entry, kind)
     if not left:
         return Recovery(NAME_ONLY, "; ".join(doubts))
