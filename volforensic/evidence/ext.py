@@ -74,9 +74,7 @@ class ExtReader:
         if self._inodes.count > _MOST_COUNTED:
             raise ValueError(f"{self._inodes.count} inodes are too many to look for those without a name")
         reached = Reached(self._named, self._deleted_names)
-        yield from ExtOrphans(
-            self._window, self._inodes, self._nodes.of, reached, self._begin_item, self._skipped
-        ).found()
+        yield from ExtOrphans(self._window, self._inodes, self._nodes, reached, self._begin_item, self._skipped).found()
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes: those in the inode itself, or by the block map; ValueError where some were lost."""
@@ -157,7 +155,8 @@ class ExtReader:
             links = int.from_bytes(stored.raw[26:28], "little")
             if not links and number - 1 >> 3 < len(self._deleted_names):
                 self._deleted_names[number - 1 >> 3] |= 1 << (number - 1 & 7)
-            node, reason = (None, ("the inode belongs to another file now",)) if links else (self._nodes.of(stored), ())
+            node = None if links else self._nodes.of(stored, is_freed=True)
         except (ValueError, OSError):
             return Listed(name, number, 0, allocated=False, node=None, problems=problems)
+        reason = ("the inode belongs to another file now",) if links else ()
         return Listed(name, number, 0, allocated=False, node=node, problems=reason)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from volforensic.evidence.ext_groups import INODES_UNINITIALISED, INODES_ZEROED, ExtGroups, Group
-from volforensic.evidence.ext_inodes import ExtInodes, Inode
+from volforensic.evidence.ext_inodes import ExtInodes
+from volforensic.evidence.ext_nodes import ExtNodes
 from volforensic.evidence.node import NEVER_ENDED, TYPES, Listed, Node
 from volforensic.evidence.reader import Window
 
@@ -37,7 +38,7 @@ class ExtOrphans:
         self,
         window: Window,
         inodes: ExtInodes,
-        node: Callable[[Inode], Node],
+        nodes: ExtNodes,
         reached: Reached,
         begin_item: Callable[[int], None],
         skipped: frozenset[int],
@@ -46,7 +47,7 @@ class ExtOrphans:
         self._window = window
         self._groups = ExtGroups(window)
         self._inodes = inodes
-        self._node = node
+        self._nodes = nodes
         self._reached = reached
         self._begin_item = begin_item
         self._skipped = skipped
@@ -98,7 +99,7 @@ class ExtOrphans:
                 stored = self._inodes.read(number)
                 if stored.flags & _ATTRIBUTE_INODE:
                     return
-                node, problems = self._node(stored), ()
+                node, problems = self._nodes.of(stored), ()
             except (ValueError, OSError) as error:
                 problems = (f"the inode could not be read: {error}"[:300],)
         if (node is not None and node.type == "directory" and node.links > 0) == is_directory:
@@ -122,7 +123,7 @@ class ExtOrphans:
         if number in self._skipped:
             return
         try:
-            node = self._node(self._inodes.read(number))
+            node = self._nodes.of(self._inodes.read(number), is_freed=True)
         except (ValueError, OSError):
             return  # what is left of it is no inode
         yield Listed(name_of(number), number, 0, allocated=False, node=node)

@@ -52,6 +52,8 @@ class XfsOrphans:
             return Listed(entry.name, entry.inode, 0, allocated=False, node=None, problems=(reason,))
         self._begin_item(number)
         node, reason = None, "the inode belongs to another file now"
+        if number in self._skipped:
+            reason = NEVER_ENDED
         try:
             inode = self._inodes.read(number) if number not in self._skipped else None
             if inode is not None and not inode.mode:
