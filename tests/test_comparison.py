@@ -42,3 +42,9 @@ def test_a_name_that_a_library_cuts_is_told_by_both_answers(tmp_path: Path) -> N
     told = {(problem["source"], problem["reason"]) for problem in problems_of(disk, tmp_path / "case")}
     assert ("/etc/hid\0en-name", "TSK does not list this entry") in told
     assert ("/etc/hid", "TSK lists this entry, our reader does not") in told
+
+
+def test_inodes_without_a_name_are_no_difference(tmp_path: Path) -> None:
+    disk = make_disk(tmp_path, {"etc/name": "bytes", "var/log/lost": "more bytes"})
+    subprocess.run(["debugfs", "-w", "-R", "unlink /var/log/lost", str(disk)], check=True, capture_output=True)
+    assert problems_of(disk, tmp_path / "case") == []

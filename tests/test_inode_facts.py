@@ -200,6 +200,17 @@ def test_damaged_attributes_in_an_ext_block_are_said(tmp_path: Path) -> None:
     assert "lies outside the volume" in problems_of_the_tool(image)[1]
 
 
+def test_the_attribute_block_that_a_freed_inode_names_is_not_its_own(tmp_path: Path) -> None:
+    image = with_attributes(tmp_path, f"ea_set /bin/tool user.large {'b' * 300}", f"ea_set /bin/tool user.x {'c' * 60}")
+    block = attribute_block(image)
+    number = next(entry.inode for entry in Walked(image.path, "ext4").entries if entry.path == b"/bin/tool")
+    image.debugfs("rm /bin/tool", f"set_inode_field <{number}> file_acl {block}")
+    for first in (b"\x00\x00\x02\xea", b"another file's bytes"):
+        image.write(block * 1024, first)
+        (freed,) = (entry for entry in Walked(image.path, "ext4").entries if entry.inode == number)
+        assert (freed.allocated, freed.has_inode, freed.capabilities, freed.problems) == (False, True, None, ())
+
+
 def short_entry(namespace: int, name: bytes, value: bytes) -> bytes:
     return bytes([len(name), len(value), namespace]) + name + value
 

@@ -85,3 +85,16 @@ def test_an_inventory_overwrites_nothing(tmp_path: Path) -> None:
     stored(tmp_path).__exit__(None, None, None)
     with pytest.raises(Exception, match="already exists"):
         Inventory(tmp_path / "inventory.sqlite")
+
+
+def test_a_deleted_entry_keeps_its_own_note_beside_a_living_one_of_its_path(tmp_path: Path) -> None:
+    living = entry(b"/tmp/x", inode=1)
+    deleted = [entry(b"/tmp/x", inode=number, allocated=False) for number in (1, 2, (1 << 64) - 1)]
+    orphan = entry(b"/$OrphanFiles/OrphanFile-7", inode=7, is_orphan=True)
+    with Inventory(tmp_path / "inventory.sqlite") as inventory:
+        inventory.add([living, *deleted, orphan])
+        inventory.index()
+        for number, each in enumerate([*deleted, orphan]):
+            inventory.note_recovery(each, {"recovery": number})
+        assert list(inventory.nameless_and_deleted()) == [*deleted, orphan]
+        assert [row.get("recovery") for row in inventory.rows(lambda each: each.path)] == [None, 0, 1, 2, 3]

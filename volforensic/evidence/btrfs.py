@@ -22,6 +22,7 @@ from volforensic.evidence.attributes import (
     linux_device,
 )
 from volforensic.evidence.btrfs_data import INLINE, FileExtent, extent_chunks, file_extent
+from volforensic.evidence.btrfs_orphans import BtrfsOrphans
 from volforensic.evidence.btrfs_tree import (
     ATTRIBUTE,
     DIRECTORY_INDEX,
@@ -109,9 +110,11 @@ class BtrfsReader:
         if lost:
             raise BtrfsError("; ".join(dict.fromkeys(lost)))
 
-    def unreached(self) -> Iterator[int]:
-        """Yield nothing: this reader does not know which inodes are in use."""
-        return iter(())
+    def orphans(self) -> Iterator[Listed]:
+        """Yield inodes to which no name leads; BtrfsError at the end where some could not be told."""
+        return BtrfsOrphans(
+            self._trees, lambda tree: self._tree(tree).root, self._node, self._begin_item, self._skipped
+        ).found()
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes; what cannot be had of it is left out, and BtrfsError says so at the end."""

@@ -108,6 +108,10 @@ class Trees:
         self._add_system_chunks()
         self._add_chunks()
 
+    def chunks(self) -> list[_Chunk]:
+        """Return the chunks that are one run each, in the order of their logical addresses."""
+        return list(self._chunks)
+
     def physical(self, logical: int, length: int) -> tuple[int, ...]:
         """Return where in the window a run of logical bytes lies, once for each copy; empty where it lies nowhere."""
         place = bisect_right(self._chunks, logical, key=itemgetter(0)) - 1

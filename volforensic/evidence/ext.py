@@ -12,6 +12,7 @@ from volforensic.evidence.ext_directory import DirectoryEntry, Names, block_name
 from volforensic.evidence.ext_inline import inline_data
 from volforensic.evidence.ext_inodes import INLINE_DATA, ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
+from volforensic.evidence.ext_orphans import ExtOrphans, Reached
 from volforensic.evidence.node import (
     MOST_DAMAGE,
     NEVER_ENDED,
@@ -41,6 +42,7 @@ class ExtReader:
         self._nodes = ExtNodes(window, self._inodes)
         self._is_directory = lru_cache(4096)(self._reads_as_directory)
         self._named = bytearray(min(self._inodes.count, _MOST_COUNTED) // 8 + 1)
+        self._deleted_names = bytearray(len(self._named))
 
     def root(self) -> Node:
         """Return the root directory."""
@@ -67,10 +69,12 @@ class ExtReader:
         if problems:
             raise ValueError("; ".join(problems[:5]))
 
-    def unreached(self) -> Iterator[int]:
-        """Yield, after all directories were listed, the inodes in use to which no name led."""
-        if self._inodes.count <= _MOST_COUNTED:
-            yield from self._inodes.unnamed(self._named)
+    def orphans(self) -> Iterator[Listed]:
+        """Yield, after all directories were listed, the inodes to which no name led; ValueError at the end."""
+        if self._inodes.count > _MOST_COUNTED:
+            raise ValueError(f"{self._inodes.count} inodes are too many to look for those without a name")
+        reached = Reached(self._named, self._deleted_names)
+        yield from ExtOrphans(self._window, self._inodes, self._nodes, reached, self._begin_item, self._skipped).found()
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes: those in the inode itself, or by the block map; ValueError where some were lost."""
@@ -149,7 +153,10 @@ class ExtReader:
         try:
             stored = self._inodes.read(number)
             links = int.from_bytes(stored.raw[26:28], "little")
-            node, reason = (None, ("the inode belongs to another file now",)) if links else (self._nodes.of(stored), ())
+            if not links and number - 1 >> 3 < len(self._deleted_names):
+                self._deleted_names[number - 1 >> 3] |= 1 << (number - 1 & 7)
+            node = None if links else self._nodes.of(stored, is_freed=True)
         except (ValueError, OSError):
             return Listed(name, number, 0, allocated=False, node=None, problems=problems)
+        reason = ("the inode belongs to another file now",) if links else ()
         return Listed(name, number, 0, allocated=False, node=node, problems=reason)

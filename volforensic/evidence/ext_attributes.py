@@ -36,15 +36,18 @@ class AttributeBlocks:
         self._seed = seed
         self._last: tuple[int, Names, list[str]] = (0, {}, [])
 
-    def extended(self, raw: bytes) -> Extended:
-        """Return what the attributes of an inode say, those that it holds itself and those in a block."""
+    def extended(self, raw: bytes, *, is_freed: bool = False) -> Extended:
+        """Return what the attributes of an inode say, those that it holds itself and those in a block.
+
+        The block that a freed inode still names is not its own any more: only what it holds itself is told.
+        """
         names: Names = {}
         problems: list[str] = []
         first = 128 + int.from_bytes(raw[128:130], "little") + 4 if len(raw) > 128 else len(raw)
         if raw[first - 4 : first] == MAGIC:
             _take(raw, first, first, names, problems)
         block = int.from_bytes(raw[104:108], "little") | int.from_bytes(raw[118:120], "little") << 32
-        if block:
+        if block and not is_freed:
             self._take_block(block, names, problems)
         return extended(names, problems) if names or problems else NOTHING_EXTENDED
 

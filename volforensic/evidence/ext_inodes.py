@@ -19,10 +19,7 @@ from volforensic.evidence.superblocks import crc32c, ext_superblock
 
 INLINE_DATA, EXTENTS, INDEXED_DIRECTORY = 0x10000000, 0x80000, 0x1000
 _META_GROUPS, _WIDE, _CHECKSUM_SEED = 0x10, 0x80, 0x2000
-_GROUP_CHECKSUMS, _METADATA_CHECKSUMS = 0x10, 0x400
-_GROUP_WITHOUT_INODES = 1
-_OWN_INODE_FIELDS = (620, 640)  # project quota, orphan file: inodes without a name that are the filesystem's own
-_ATTRIBUTE_INODE = 0x200000
+_METADATA_CHECKSUMS = 0x400
 _EXTENT_MAGIC = 0xF30A
 _DEEPEST = 5
 _UNWRITTEN = 32768
@@ -79,12 +76,6 @@ class ExtInodes:
             raise UnknownGeometryError("meta block groups")
         first_block = struct.unpack_from("<I", raw, 20)[0]
         self._descriptors = ((copy.block or first_block) + 1) * (1024 << log_size)
-        blocks, blocks_per_group = struct.unpack_from("<I", raw, 4)[0], struct.unpack_from("<I", raw, 32)[0]
-        blocks = min(blocks, window.length // (1024 << log_size))
-        self._groups = min(-(-blocks // max(256, blocks_per_group)), 1 << 20)
-        self._first_inode = struct.unpack_from("<I", raw, 84)[0] if revision else 11
-        self._has_group_flags = bool(read_only & (_GROUP_CHECKSUMS | _METADATA_CHECKSUMS))
-        self._own_inodes = {struct.unpack_from("<I", raw, place)[0] for place in _OWN_INODE_FIELDS}
         self.count = struct.unpack_from("<I", raw)[0]
         self.block_size = 1024 << log_size
         self._descriptor_size = wide
@@ -146,37 +137,6 @@ class ExtInodes:
     def read_block(self, block: int) -> bytes:
         """Return a block of the volume, shorter where that ends before."""
         return self._window.read_at(block * self.block_size, self.block_size)
-
-    def unnamed(self, named: bytearray) -> Iterator[int]:
-        """Yield the inodes in use (by the bitmaps) whose bit in ``named`` is not set: no name led to them.
-
-        Bit 0 of the first byte is inode 1, as in the bitmaps themselves.
-        """
-        size = self._per_group // 8
-        for group in range(self._groups if not self._per_group % 8 else 0):
-            raw = self._descriptor(group)
-            if len(raw) < 32:
-                return
-            if self._has_group_flags and raw[18] & _GROUP_WITHOUT_INODES:
-                continue
-            high = int.from_bytes(raw[36:40], "little") if len(raw) >= 64 else 0
-            place = (int.from_bytes(raw[4:8], "little") | high << 32) * self.block_size
-            used = int.from_bytes(self._window.read_at(place, size), "little")
-            left = used & ~int.from_bytes(named[group * size : (group + 1) * size], "little")
-            while left:
-                lowest = left & -left
-                left ^= lowest
-                number = group * self._per_group + lowest.bit_length()
-                if self._needs_name(number):
-                    yield number
-
-    def _needs_name(self, number: int) -> bool:
-        if number < self._first_inode or number > self.count or number in self._own_inodes:
-            return False
-        try:
-            return not self.read(number).flags & _ATTRIBUTE_INODE
-        except ValueError:
-            return True
 
     def directory_blocks(self, inode: Inode, block_map: BlockMap) -> Iterator[tuple[int, bytes, str]]:
         """Yield each block of a directory that holds names: its number, its bytes, what is wrong with it."""

@@ -113,7 +113,7 @@ class ExtNodes:
             ),
         )  # fmt: skip
 
-    def of(self, inode: Inode) -> Node:
+    def of(self, inode: Inode, *, is_freed: bool = False) -> Node:
         """Return what a stored inode says, whatever it is; ValueError where it was never used."""
         raw = inode.raw
         mode, uid, low, atime, ctime, mtime, _, gid, links, blocks = struct.unpack_from("<HHIiiiIHHI", raw)
@@ -125,7 +125,7 @@ class ExtNodes:
         size = low | high << 32 if kind in {"file", "directory", "symlink"} else low
         extra = _extra_times(raw)
         runs = self._runs(inode, size) if kind == "file" else Runs(())
-        more = self._attributes.extended(raw)
+        more = self._attributes.extended(raw, is_freed=is_freed)
         is_fast = not blocks or (bool(acl) and blocks == self._inodes.block_size // 512)
         return Node(
             inode=inode.number,

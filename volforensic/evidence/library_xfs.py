@@ -38,8 +38,8 @@ class LibraryXfsReader:
                 continue
             yield self._listed(child, name)
 
-    def unreached(self) -> Iterator[int]:
-        """Yield nothing: this reader does not know which inodes are in use."""
+    def orphans(self) -> Iterator[Listed]:
+        """Yield nothing: this reader does not look for inodes without a name."""
         return iter(())
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:

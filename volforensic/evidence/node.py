@@ -99,8 +99,11 @@ class Reader(Protocol):
     def entries(self, directory: Node) -> Iterator[Listed]:
         """Yield what the directory lists, without ``.`` and ``..``; deleted names too where the reader finds them."""
 
-    def unreached(self) -> Iterator[int]:
-        """Yield, after all directories were listed, inodes in use to which no name led; nothing where not known."""
+    def orphans(self) -> Iterator[Listed]:
+        """Yield, after all directories were listed, inodes to which no name led: allocated where they are in use.
+
+        Raises at its end what says which could not be told. A directory in use is listed before more is asked for.
+        """
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes with their position in the file, for files without extents."""

@@ -28,6 +28,7 @@ _HOLE = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER) | int(pytsk3.TSK_FS_ATTR_RUN_FLA
 _DATA_ATTRIBUTES = {1, 128}  # TSK_FS_ATTR_TYPE_DEFAULT and NTFS's unnamed $DATA
 _NON_RESIDENT = int(pytsk3.TSK_FS_ATTR_NONRES)  # the bytes lie in blocks, not in the inode
 _READ_SIZE = 1 << 20
+_WITH_ORPHANS = int(pytsk3.TSK_FS_TYPE_NTFS) | int(pytsk3.TSK_FS_TYPE_FAT_DETECT) | int(pytsk3.TSK_FS_TYPE_EXFAT)
 
 
 class _Image(pytsk3.Img_Info):  # type: ignore[misc]  # pytsk3 has no types
@@ -77,9 +78,15 @@ class TskReader:
             allocated = bool(int(name.flags) & _NAME_ALLOCATED)
             yield self._listed(file, text, inode, allocated=allocated)
 
-    def unreached(self) -> Iterator[int]:
-        """Yield nothing: this reader does not know which inodes are in use."""
-        return iter(())
+    def orphans(self) -> Iterator[Listed]:
+        """Yield freed inodes to which no name leads, as TSK finds them: not on ext, which has a reader of its own."""
+        if int(self._filesystem.info.ftype) & _WITH_ORPHANS:
+            for file in self._filesystem.open_dir(inode=int(self._filesystem.info.last_inum)):
+                name = bytes(file.info.name.name)
+                if name not in {b".", b".."}:
+                    inode = int(file.info.name.meta_addr)
+                    self._begin_item(inode)
+                    yield self._listed(file, name, inode, allocated=False)
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes through TSK: inline data, compressed or otherwise without runs."""

@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import TypeAlias
 
 from volforensic.evidence.checksum_zeros import padded_checksum_is_right
 from volforensic.evidence.node import (
@@ -14,14 +15,19 @@ from volforensic.evidence.node import (
     name_problems,
 )
 from volforensic.evidence.reader import Window
+from volforensic.evidence.xfs_deleted import RemovedName, removed_names
 from volforensic.evidence.xfs_directory import DirectoryEntry, block_entries, block_names, is_checked, short_entries
 from volforensic.evidence.xfs_inodes import LOCAL, Inode, Run, XfsError, XfsInodes
 from volforensic.evidence.xfs_nodes import XfsNodes
+from volforensic.evidence.xfs_orphans import XfsOrphans
 
 _LEAVES = 32 << 30  # where a directory's hash index begins: XFS_DIR2_LEAF_OFFSET, fs/xfs/libxfs/xfs_dir2.h
 _DIRECTORY_CHECKSUM = 4
 _MOST_PROBLEMS = 5
 _DOTS = frozenset((b".", b".."))
+_LOWER_HALF = 0xFFFFFFFF
+_MOST_REMOVED = 1_000_000
+_Removed: TypeAlias = dict[tuple[int, bytes], RemovedName]  # by the lower half of the inode's number and by name
 
 
 class XfsReader:
@@ -35,6 +41,7 @@ class XfsReader:
         self._inodes = XfsInodes(window)
         self._nodes = XfsNodes(window, self._inodes)
         self._is_directory = lru_cache(4096)(self._reads_as_directory)
+        self._orphans = XfsOrphans(window, self._inodes, self._nodes.of, begin_item, skipped)
 
     def root(self) -> Node:
         """Return the root directory."""
@@ -44,16 +51,21 @@ class XfsReader:
         """Yield the names of a directory; XfsError at the end where a part of it was lost."""
         inode = self._inodes.read(directory.inode)
         problems: list[str] = []
-        for names in self._names(inode, problems):
+        removed: _Removed = {}
+        for names in self._names(inode, problems, removed):
             for number, name in names:
                 if name not in _DOTS or (name == b".." and not self._is_directory(number)):
                     yield self._listed(number, name)
+        if removed:
+            self._take_out_living(inode, removed)
+        for entry in removed.values():
+            yield self._orphans.removed(entry)
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
-    def unreached(self) -> Iterator[int]:
-        """Yield nothing: this reader does not know which inodes are in use."""
-        return iter(())
+    def orphans(self) -> Iterator[Listed]:
+        """Yield inodes to which no name leads; XfsError at the end where some could not be told."""
+        return self._orphans.found()
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes: those in the inode, or by its extents; XfsError where some were lost."""
@@ -67,7 +79,8 @@ class XfsReader:
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
-    def _names(self, inode: Inode, problems: list[str]) -> Iterator[list[tuple[int, bytes]]]:
+    def _names(self, inode: Inode, problems: list[str], removed: _Removed) -> Iterator[list[tuple[int, bytes]]]:
+        """Yield the entries of each block; what is damaged goes to ``problems``, removed names to ``removed``."""
         has_types = self._inodes.has_types
         if inode.format == LOCAL:
             yield _taken(short_entries(inode.fork, has_types=has_types), "", problems)
@@ -79,8 +92,20 @@ class XfsReader:
             where = f"block {number} of the directory: "
             if is_checked(data) and not padded_checksum_is_right(data, _DIRECTORY_CHECKSUM):
                 problems.append(f"{where}its checksum is wrong")
+            for each in removed_names(data, has_types=has_types):
+                if len(removed) < _MOST_REMOVED:
+                    removed[each.inode, each.name] = each
             names = block_names(data, has_types=has_types)
             yield _taken(block_entries(data, has_types=has_types), where, problems) if names is None else names
+
+    def _take_out_living(self, inode: Inode, removed: _Removed) -> None:
+        """Leave only names that are gone: a directory that was packed keeps stale copies of living entries.
+
+        The directory is read a second time for it, which costs nothing where no name was removed.
+        """
+        for names in self._names(inode, [], {}):
+            for number, name in names:
+                removed.pop((number & _LOWER_HALF, name), None)
 
     def _directory_blocks(self, inode: Inode, problems: list[str]) -> Iterator[tuple[int, bytes]]:
         """Yield each directory block with its number: it may be several blocks of the filesystem, not side by side."""

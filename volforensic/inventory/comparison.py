@@ -56,7 +56,7 @@ def _told(volume: Volume, reader: str, differences: Iterator[Problem]) -> Iterat
 
 def _differences(volume: Volume, reader: str, ours: Inventory, theirs: Inventory) -> Iterator[Problem]:
     for entry in ours:
-        if entry.volume != volume.index or not entry.allocated:
+        if entry.volume != volume.index or not entry.allocated or entry.is_orphan:
             continue
         other = theirs.at(volume.index, entry.path)
         if other is None:

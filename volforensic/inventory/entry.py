@@ -21,7 +21,8 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``path`` is the path in its volume, from ``/``. ``has_inode`` is false for a name whose inode could not be read or
     belongs to another file by now: of such an entry only path, inode and problems say anything. ``tree`` is the btrfs
     subvolume, 0 elsewhere. ``attributes`` are the flags that are set, ``device`` the major and minor number of a
-    device node, ``capabilities`` a program's, as getcap(8) prints them.
+    device node, ``capabilities`` a program's, as getcap(8) prints them. ``is_orphan``: no name leads to the inode, its
+    path is one of ours (``orphans.py``); it is ``allocated`` where the inode is still in use.
     """
 
     volume: int
@@ -46,6 +47,7 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attributes: tuple[Attribute, ...] = ()
     device: Device | None = None
     capabilities: Capabilities | None = None
+    is_orphan: bool = False
 
     @property
     def parent(self) -> bytes:
@@ -83,6 +85,8 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
             row.update(text_fields("link_target", self.link_target))
         if host_path != self.path:
             row.update(text_fields("volume_path", self.path))
+        if self.is_orphan:
+            row["orphan"] = True
         if self.tree:
             row["tree"] = self.tree
         if self.attributes:

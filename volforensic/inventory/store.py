@@ -12,6 +12,7 @@ from typing import Self
 import msgspec
 
 from volforensic.inventory.entry import FileEntry
+from volforensic.inventory.orphans import FOLDER
 from volforensic.record import Row
 
 _SCHEMA = """
@@ -34,6 +35,7 @@ _INDEXES = (
     "CREATE INDEX file_by_place ON entry (place) WHERE is_file = 1",
 )
 _LARGEST = (1 << 63) - 1
+_ORPHAN_PARENTS = (b"/" + FOLDER, b"/" + FOLDER + b"\xff")
 
 
 class Inventory:
@@ -83,6 +85,17 @@ class Inventory:
             (entry.volume, _signed(entry.tree), _signed(entry.inode), row.get("family"), self._encoder.encode(row)),
         )
 
+    def note_recovery(self, entry: FileEntry, row: Row) -> None:
+        """Keep what was found out about a deleted entry or an orphan.
+
+        A deleted entry may share its path with a living one and with others, so the inode stands before the path: no
+        path begins so.
+        """
+        key = b"%d:%d%b" % (_signed(entry.inode), entry.allocated, entry.path)
+        self._connection.execute(
+            "INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (entry.volume, key, self._encoder.encode(row))
+        )
+
     def note_elf(self, entry: FileEntry, row: Row) -> None:
         """Keep more about an inode whose bytes were noted before."""
         self._connection.execute(
@@ -100,14 +113,17 @@ class Inventory:
         ``judge`` is given each entry with its row, and may add keys.
         """
         statement = (
-            "SELECT entry.data, content.data, content.elf, note.data FROM entry"
+            "SELECT entry.data, content.data, content.elf, note.data, recovery.data FROM entry"
             " LEFT JOIN content ON entry.allocated = 1 AND content.volume = entry.volume"
             " AND content.tree = entry.tree AND content.inode = entry.inode"
             " LEFT JOIN note ON entry.allocated = 1 AND note.volume = entry.volume"
             " AND note.path = CAST(entry.parent || x'2f' || entry.name AS BLOB)"
+            " LEFT JOIN note AS recovery ON recovery.volume = entry.volume AND recovery.path ="
+            " CASE WHEN entry.allocated = 0 OR (entry.parent >= ? AND entry.parent < ?) THEN"
+            " CAST(entry.inode || ':' || entry.allocated || entry.parent || x'2f' || entry.name AS BLOB) END"
             " ORDER BY entry.id"
         )
-        for data, *notes in self._connection.execute(statement):
+        for data, *notes in self._connection.execute(statement, _ORPHAN_PARENTS):
             entry = self._decoder.decode(data)
             row = entry.row(host_path(entry))
             for noted in notes:
@@ -132,6 +148,12 @@ class Inventory:
         for data, noted in self._connection.execute(statement):
             row: Row = msgspec.msgpack.decode(noted)
             yield self._decoder.decode(data), row
+
+    def nameless_and_deleted(self) -> Iterator[FileEntry]:
+        """Yield the deleted entries, and those in use to which no name leads, in the order of the walk."""
+        statement = "SELECT data FROM entry WHERE allocated = 0 OR (parent >= ? AND parent < ?) ORDER BY id"
+        found = self._entries(statement, _ORPHAN_PARENTS)
+        return (entry for entry in found if entry.is_orphan or not entry.allocated)
 
     def count_files(self) -> int:
         """Return the number of allocated regular files."""

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice
 
 import msgspec
 
@@ -10,13 +9,13 @@ from volforensic.evidence.filesystems import open_filesystem, open_with_library
 from volforensic.evidence.node import FILE_TYPES, REACHED_BEFORE, TIME_OUT_OF_RANGE, Listed, Node, Reader
 from volforensic.evidence.reader import Window
 from volforensic.inventory.entry import FileEntry
+from volforensic.inventory.orphans import Orphans
 from volforensic.record import Problem, text_fields
 from volforensic.sandbox.worker import Workplace
 
 BATCH = 1000
 LONGEST_PATH = 64 << 10
 MOST_ENTRIES = 50_000_000
-_MOST_UNREACHED = 1000
 _EXTENT_WEIGHT = 28  # an extent in a message, bytes at most
 _HEAVIEST_BATCH = 4 << 20
 _LEAVES = frozenset(FILE_TYPES) - {"directory", "unknown"}
@@ -74,13 +73,33 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
 
 
 def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator[FileEntry | Problem]:
-    root, volume = reader.root(), given.volume
-    yield _entry(volume, b"/", Listed(b"", root.inode, root.tree, allocated=True, node=root))
-    if root.type != "directory":
-        yield _problem(given, b"/", root.inode, f"the root is a {root.type} by its inode; it was listed all the same")
+    root = reader.root()
     visited = {(root.tree, root.inode)}
     waiting = deque([(b"", root)])
-    skipped = frozenset(given.skipped)
+    yield _entry(given.volume, b"/", Listed(b"", root.inode, root.tree, allocated=True, node=root))
+    if root.type != "directory":
+        yield _problem(given, b"/", root.inode, f"the root is a {root.type} by its inode; it was listed all the same")
+    yield from _below(reader, given, place, visited, waiting)
+    orphans = Orphans(reader, root)
+    for listed in orphans:
+        path = orphans.folder + b"/" + listed.name
+        problem = _descend(listed, path, visited, waiting)
+        yield _entry(given.volume, path, listed, problem, is_orphan=True)
+        yield from _below(reader, given, place, visited, waiting, is_orphan=True)
+    for reason, inode, is_loss in orphans.remarks():
+        yield _problem(given, b"/", inode, reason, lost=is_loss)
+
+
+def _below(  # noqa: PLR0913 - the walk's state, shared by its two beginnings: the root, and inodes without a name
+    reader: Reader,
+    given: WalkArguments,
+    place: Workplace,
+    visited: set[tuple[int, int]],
+    waiting: deque[tuple[bytes, Node]],
+    *,
+    is_orphan: bool = False,
+) -> Iterator[FileEntry | Problem]:
+    skipped, volume = frozenset(given.skipped), given.volume
     while waiting:
         path, directory = waiting.popleft()
         place.begin_item(directory.inode)
@@ -96,18 +115,8 @@ def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator
             child_path = path + listed[0]
             node = listed[4]
             is_plain = node is None or node[1] in _LEAVES
-            yield _entry(volume, child_path, listed, "" if is_plain else _descend(listed, child_path, visited, waiting))
-    yield from _unreached(reader, given)
-
-
-def _unreached(reader: Reader, given: WalkArguments) -> Iterator[Problem]:
-    """Yield a problem where inodes are in use and no name led to them: names were lost, or their files removed."""
-    numbers = list(islice(reader.unreached(), _MOST_UNREACHED + 1))
-    if numbers:
-        count = f"more than {_MOST_UNREACHED}" if len(numbers) > _MOST_UNREACHED else str(len(numbers))
-        shown = ", ".join(map(str, numbers[:20])) + (", ..." if len(numbers) > 20 else "")
-        reason = f"{count} inodes are in use and no name leads to them (lost names, or deleted while open): {shown}"
-        yield _problem(given, b"/", numbers[0], reason)
+            problem = "" if is_plain else _descend(listed, child_path, visited, waiting)
+            yield _entry(volume, child_path, listed, problem, is_orphan=is_orphan)
 
 
 def _guarded(
@@ -137,7 +146,7 @@ def _descend(listed: Listed, path: bytes, visited: set[tuple[int, int]], waiting
     return ""
 
 
-def _entry(volume: int, path: bytes, listed: Listed, problem: str = "") -> FileEntry:
+def _entry(volume: int, path: bytes, listed: Listed, problem: str = "", *, is_orphan: bool = False) -> FileEntry:
     _, inode, tree, allocated, node, problems = listed
     has_inode = node is not None
     (
@@ -175,6 +184,7 @@ def _entry(volume: int, path: bytes, listed: Listed, problem: str = "") -> FileE
         attributes,
         device,
         capabilities,
+        is_orphan,
     )
 
 
@@ -182,5 +192,6 @@ def _kept(time: int | None) -> int | None:
     return None if time is None or abs(time) > _FARTHEST_TIME else time
 
 
-def _problem(given: WalkArguments, path: bytes, inode: int, reason: str) -> Problem:
-    return Problem(stage="inventory", reason=reason, volume=given.volume, inode=inode, **text_fields("source", path))
+def _problem(given: WalkArguments, path: bytes, inode: int, reason: str, *, lost: bool = True) -> Problem:
+    source = text_fields("source", path)
+    return Problem(stage="inventory", reason=reason, lost=lost, volume=given.volume, inode=inode, **source)

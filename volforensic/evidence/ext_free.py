@@ -1,0 +1,68 @@
+"""Which blocks of an ext2/3/4 are free: by its block bitmaps, where their checksums are right."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+
+from volforensic.evidence.ext_groups import BLOCKS_UNINITIALISED, ExtGroups
+from volforensic.evidence.reader import Window
+from volforensic.evidence.space import Run, Unknown, merged
+
+_FREE_BITS = re.compile("0+")
+
+
+def free_space(window: Window, begin_item: Callable[[int], None]) -> Iterator[Run | Unknown]:
+    """Yield the free runs of the window in order (bytes from its beginning), and what is not known."""
+    groups = ExtGroups(window)
+    own: list[Run] | None = None
+    for number in range(groups.count):
+        begin_item(number)
+        group = groups.group(number)
+        first, count = groups.blocks_of(number)
+        place = Run(first * groups.block_size, count * groups.block_size)
+        if group.fault:
+            yield Unknown(*place, f"block group {number}: {group.fault}")
+            continue
+        if groups.has_flags and group.flags & BLOCKS_UNINITIALISED:
+            if own is None:
+                own = list(merged(Run(block, length) for block, length in groups.metadata()))
+            runs = _without(Run(first, count), own)
+        else:
+            bitmap = groups.block_bitmap(group)
+            if isinstance(bitmap, str):
+                yield Unknown(*place, f"block group {number}: {bitmap}")
+                continue
+            runs = iter(found := list(_free_bits(bitmap, first, count)))
+            free = sum(run.length for run in found)
+            if free != group.free_blocks:
+                reason = f"its block bitmap has {free} free blocks, its descriptor says {group.free_blocks}"
+                yield Unknown(*place, f"block group {number}: {reason}")
+                continue
+        for start, length in runs:
+            yield Run(start * groups.block_size, length * groups.block_size)
+
+
+def filesystem_size(window: Window) -> int:
+    """Return how many bytes the filesystem says that it has."""
+    groups = ExtGroups(window)
+    return groups.blocks * groups.block_size
+
+
+def _free_bits(bitmap: bytes, first: int, count: int) -> Iterator[Run]:
+    """Yield the runs of bits that are not set; bit 0 of the first byte is the group's first block."""
+    bits = f"{int.from_bytes(bitmap, 'little'):0{len(bitmap) * 8}b}"[::-1]
+    for found in _FREE_BITS.finditer(bits, 0, count):
+        yield Run(first + found.start(), found.end() - found.start())
+
+
+def _without(whole: Run, taken: list[Run]) -> Iterator[Run]:
+    """Yield what is left of a run without those of a sorted list: a group whose bitmap was never written."""
+    position, end = whole.start, whole.start + whole.length
+    for start, length in taken[max(0, bisect_right(taken, (position,)) - 1) :]:
+        if start >= end:
+            break
+        if start > position:
+            yield Run(position, start - position)
+        position = max(position, start + length)
+    if position < end:
+        yield Run(position, end - position)

@@ -1,0 +1,167 @@
+"""Inodes of ext2/3/4 to which no name leads: in use (deleted while open, or their names were lost) and freed ones.
+
+Source: the kernel's Documentation/filesystems/ext4/ (orphan.rst, inodes.rst) and fs/ext4/inode.c (ext4_evict_inode,
+ext4_free_inode). What a freed inode keeps: its mode, owner, times, the deletion time; ext2 keeps size and pointers too,
+ext3 and ext4 clear both when they truncate the file.
+"""
+
+import stat
+import struct
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from volforensic.evidence.ext_groups import INODES_UNINITIALISED, INODES_ZEROED, ExtGroups, Group
+from volforensic.evidence.ext_inodes import ExtInodes
+from volforensic.evidence.ext_nodes import ExtNodes
+from volforensic.evidence.node import NEVER_ENDED, TYPES, Listed, Node
+from volforensic.evidence.reader import Window
+
+_OWN_INODE_FIELDS = (620, 640)  # project quota, orphan file: inodes without a name that are the filesystem's own
+_ATTRIBUTE_INODE = 0x200000
+_READ_SIZE = 256 << 10
+_MOST_FREED = 1_000_000
+_MOST_PROBLEMS = 20
+_CHECKED = 128
+
+
+class Reached(NamedTuple):
+    """A bit for each inode, as in the bitmaps: those that a living name led to, and those that a deleted one did."""
+
+    living: bytearray
+    deleted: bytearray
+
+
+class ExtOrphans:
+    """Holds what the search shares: geometry, inodes, and which of them the walk reached."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of the reader that it works with
+        self,
+        window: Window,
+        inodes: ExtInodes,
+        nodes: ExtNodes,
+        reached: Reached,
+        begin_item: Callable[[int], None],
+        skipped: frozenset[int],
+    ) -> None:
+        """Read the geometry."""
+        self._window = window
+        self._groups = ExtGroups(window)
+        self._inodes = inodes
+        self._nodes = nodes
+        self._reached = reached
+        self._begin_item = begin_item
+        self._skipped = skipped
+        self._own = self._groups.own_inodes(_OWN_INODE_FIELDS)
+        self._problems: dict[str, None] = {}
+
+    def found(self) -> Iterator[Listed]:
+        """Yield directories in use first, then what else is in use, then freed inodes of which something is left.
+
+        The caller lists each directory before it asks for more: what that reaches is not yielded.
+
+        Raises:
+            ValueError: At the end, where a group's inodes could not be told.
+        """
+        yield from self._in_use(is_directory=True)
+        yield from self._in_use(is_directory=False)
+        yield from self._freed()
+        if self._problems:
+            raise ValueError("which inodes are in use is not known: " + "; ".join(self._problems))
+
+    def _bitmaps(self) -> Iterator[tuple[Group, int]]:
+        """Yield each group whose inode bitmap is right, with the bitmap as a number."""
+        for index in range(self._groups.count):
+            group = self._groups.group(index)
+            bitmap = group.fault or self._groups.inode_bitmap(group)
+            if isinstance(bitmap, bytes):
+                yield group, int.from_bytes(bitmap, "little")
+            elif len(self._problems) < _MOST_PROBLEMS:
+                self._problems[f"block group {index}: {bitmap}"] = None
+
+    def _in_use(self, *, is_directory: bool) -> Iterator[Listed]:
+        size = self._groups.inodes_per_group // 8
+        for group, used in self._bitmaps():
+            named = int.from_bytes(self._reached.living[group.number * size : (group.number + 1) * size], "little")
+            left = used & ~named
+            while left:
+                lowest = left & -left
+                left ^= lowest
+                number = group.number * self._groups.inodes_per_group + lowest.bit_length()
+                if self._is_candidate(number) and not _has(self._reached.living, number):
+                    yield from self._listed_in_use(number, is_directory=is_directory)
+
+    def _listed_in_use(self, number: int, *, is_directory: bool) -> Iterator[Listed]:
+        self._begin_item(number)
+        node: Node | None = None
+        problems: tuple[str, ...] = (NEVER_ENDED,)
+        if number not in self._skipped:
+            try:
+                stored = self._inodes.read(number)
+                if stored.flags & _ATTRIBUTE_INODE:
+                    return
+                node, problems = self._nodes.of(stored), ()
+            except (ValueError, OSError) as error:
+                problems = (f"the inode could not be read: {error}"[:300],)
+        if (node is not None and node.type == "directory" and node.links > 0) == is_directory:
+            yield Listed(name_of(number), number, 0, allocated=True, node=node, problems=problems)
+
+    def _freed(self) -> Iterator[Listed]:
+        count = 0
+        for group, used in self._bitmaps():
+            if self._groups.has_flags and group.flags & INODES_UNINITIALISED:
+                continue
+            for number, raw in self._table(group, used):
+                if count >= _MOST_FREED:
+                    self._problems[f"more than {_MOST_FREED} freed inodes: the rest was left out"] = None
+                    return
+                if self._is_candidate(number) and not _has(self._reached.deleted, number) and _is_left(raw):
+                    count += 1
+                    self._begin_item(number)
+                    yield from self._listed_freed(number)
+
+    def _listed_freed(self, number: int) -> Iterator[Listed]:
+        if number in self._skipped:
+            return
+        try:
+            node = self._nodes.of(self._inodes.read(number), is_freed=True)
+        except (ValueError, OSError):
+            return  # what is left of it is no inode
+        yield Listed(name_of(number), number, 0, allocated=False, node=node)
+
+    def _table(self, group: Group, used: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the inodes of a group that are free and not NUL bytes; not where the table was never written."""
+        groups = self._groups
+        size = groups.inode_size
+        count = groups.inodes_per_group
+        if groups.has_flags and not group.flags & INODES_ZEROED:
+            count = max(0, count - group.unused_inodes)
+        start, step = group.inode_table * groups.block_size, _READ_SIZE // size
+        empty, zeros = bytes(_CHECKED), bytes(step * size)
+        for first in range(0, count, step):
+            data = self._window.read_at(start + first * size, min(step, count - first) * size)
+            if data == zeros[: len(data)]:
+                continue
+            for index in range(len(data) // size):
+                raw = data[index * size : index * size + _CHECKED]
+                if raw != empty and not used >> first + index & 1:
+                    yield group.number * groups.inodes_per_group + first + index + 1, raw
+
+    def _is_candidate(self, number: int) -> bool:
+        groups = self._groups
+        return groups.first_inode <= number <= groups.inode_count and number not in self._own
+
+
+def name_of(number: int, tree: int = 0) -> bytes:
+    """Return the name that an inode without one gets: TSK's own, so that both tools' lists can be compared."""
+    return b"OrphanFile-%d-%d" % (tree, number) if tree else b"OrphanFile-%d" % number
+
+
+def _is_left(raw: bytes) -> bool:
+    """Return whether a freed inode still says what it was: a mode, no links, and a time of deletion."""
+    mode, deleted, links = struct.unpack_from("<H18xI2xH", raw)
+    return stat.S_IFMT(mode) in TYPES and bool(deleted) and not links
+
+
+def _has(bits: bytearray, number: int) -> bool:
+    place = number - 1 >> 3
+    return place < len(bits) and bool(bits[place] >> (number - 1 & 7) & 1)
