@@ -1,4 +1,4 @@
-"""What is found out about files, in order: packages' claims, the one pass, ELF facts; then the rows are judged."""
+"""What is found out about files, in order: packages' claims, the one pass, ELF facts, the deleted; then the rows."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,10 +7,16 @@ import msgspec
 
 from volforensic.collection.matching import host_views
 from volforensic.collection.stage import Evidence
+from volforensic.evidence.free_space import outside_filesystems
 from volforensic.evidence.image_hash import ImageHash
+from volforensic.evidence.layout import Layout
 from volforensic.file_pass import FilePass
+from volforensic.inventory.belonging import Belonging
+from volforensic.inventory.carving_stage import carve_spaces, spaces_of
+from volforensic.inventory.deleted_stage import judge_deleted
 from volforensic.inventory.elf_stage import examine_elf
 from volforensic.inventory.entry import FileEntry
+from volforensic.inventory.free_stage import FreeSpace, find_free_space
 from volforensic.inventory.hash_sets import HashSets
 from volforensic.inventory.packages.proof import PackageProof
 from volforensic.inventory.packages.stage import PackageDatabase, Sources, described, read_packages
@@ -44,6 +50,7 @@ class FileStages:
         self._judge = RowJudge(proof, sets)
         self._databases: list[PackageDatabase] = []
         self._verdicts: Counter[str] = Counter()
+        self._spaces: dict[int, FreeSpace] = {}
 
     def read_packages(self, doubtful: frozenset[int]) -> None:
         """Read the package databases of every host; ``doubtful`` are the volumes that were not read whole."""
@@ -95,6 +102,42 @@ class FileStages:
         voice.advance(told % _TOLD_EVERY)
         voice.end_stage()
 
+    def judge_deleted(self, layout: Layout) -> None:
+        """Say of each deleted entry, and of each inode in use without a name, what is left of it."""
+        evidence, voice = self._evidence, self._survey.voice
+        if next(evidence.inventory.nameless_and_deleted(), None) is None:
+            return
+        self._find_free_space(layout)
+        voice.stage("deleted", None, "entries")
+        found = judge_deleted(
+            evidence.pool, evidence.source, evidence.inventory, self._spaces, evidence.volumes, self._options.rules
+        )
+        for judged in found:
+            if isinstance(judged, Problem):
+                self._survey.note(judged)
+                continue
+            entry, row = judged
+            evidence.inventory.note_recovery(entry, row)
+            voice.advance(1, text(entry.path))
+        voice.end_stage()
+
+    def carve(self, layout: Layout) -> Iterator[Row]:
+        """Yield what is found in the bytes that no file has."""
+        evidence, voice = self._evidence, self._survey.voice
+        self._find_free_space(layout)
+        regions = outside_filesystems(layout, self._survey.source.pin.size)
+        groups = {number: space.groups for number, space in self._spaces.items() if space.groups}
+        belonging = Belonging(evidence.inventory.nameless_and_deleted(), groups)
+        spaces = spaces_of(layout.volumes, self._spaces.values(), regions)
+        voice.stage("carving", None, "pieces")
+        for found in carve_spaces(evidence.pool, evidence.source, spaces, belonging, self._options.rules):
+            if isinstance(found, Problem):
+                self._survey.note(found)
+            else:
+                voice.advance(1, f"{found['kind']} at byte {found['offset']}")
+                yield found
+        voice.end_stage()
+
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the inventory with all that is known, and count the packages' verdicts."""
         for row in self._evidence.inventory.rows(self._evidence.paths.path_of, self._judge.add):
@@ -109,6 +152,16 @@ class FileStages:
     def packages(self) -> Row:
         """Return what evidence.json says of packages; after ``rows``."""
         return described(self._databases, self._verdicts)
+
+    def _find_free_space(self, layout: Layout) -> None:
+        """Find which blocks of each volume are free, once."""
+        if self._spaces:
+            return
+        for found in find_free_space(self._evidence.pool, self._evidence.source, layout.volumes):
+            if isinstance(found, Problem):
+                self._survey.note(found)
+            else:
+                self._spaces[found.volume] = found
 
     def _unproved_programs(self) -> Iterator[tuple[FileEntry, bytes]]:
         for entry, row in self._evidence.inventory.programs():

@@ -48,8 +48,8 @@ _OF_VOLUMES = ("layout", "inventory")  # stages whose losses may have cost files
 class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to look for and how: definitions, YARA rules, workers, a second reading, which files are examined.
 
-    ``hashes`` are algorithms beside SHA-256, ``sets`` hash sets of the examiner's. ``clobber`` and ``resume`` say what
-    to do with a known item.
+    ``carve`` searches free space. ``hashes`` are algorithms beside SHA-256, ``sets`` hash sets of the examiner's.
+    ``clobber`` and ``resume`` say what to do with a known item.
     """
 
     definitions: tuple[Definition, ...]
@@ -57,6 +57,7 @@ class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 2
     second_reader: bool = False
     every_file: bool = True
+    carve: bool = False
     hashes: tuple[str, ...] = ()
     sets: HashSets | None = None
     clobber: bool = False
@@ -135,7 +136,8 @@ class _Item:
             files.examine(beside)
             before = self._identify(before, beside)
             files.describe_programs()
-            self._write_files(files)
+            files.judge_deleted(layout)
+            self._write_files(files, layout)
             packages = files.packages()
         self._detect()
         after = self._after(before)
@@ -201,11 +203,14 @@ class _Item:
         self.case.log(IDENTIFIED, {**identity, **before.others})
         return before
 
-    def _write_files(self, files: FileStages) -> None:
+    def _write_files(self, files: FileStages, layout: Layout) -> None:
         with self.folder.rows("files") as writer:
             writer.write(files.rows())
         with self.folder.rows("missing") as writer:
             writer.write(files.missing())
+        if self.options.carve:
+            with self.folder.rows("carved") as writer:
+                writer.write(files.carve(layout))
 
     def _detect(self) -> None:
         self.voice.stage("detect", None, "findings")
@@ -215,6 +220,7 @@ class _Item:
             lambda: self.folder.read("files"),
             self.options.yara.metadata,
             missing=self.folder.read("missing"),
+            carved=self.folder.read("carved") if self.options.carve else (),
         )
         for outcome in found:
             if isinstance(outcome, Problem):

@@ -76,6 +76,7 @@ def _run(request: Request, terminal: Terminal, sets: HashSets, *, as_json: bool)
         jobs=request.jobs,
         second_reader=request.profile == "full",
         every_file=request.profile != "quick",
+        carve=request.profile == "full",
         hashes=request.hashes,
         clobber=request.clobber,
         resume=request.resume,

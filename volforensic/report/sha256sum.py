@@ -43,6 +43,8 @@ def _reason(row: Row, path: bytes) -> str | None:
     """Return why the row gets no line; None where it gets one."""
     if not row["allocated"]:
         return "deleted"
+    if row.get("orphan"):
+        return "without a name"
     if not row.get("sha256"):
         return "without a hash"
     if not path.startswith(b"/") or b"\x00" in path or not _NO_COMPONENTS.isdisjoint(path[1:].split(b"/")):
