@@ -200,6 +200,7 @@ class BtrfsReader:
             attributes=attribute_names(flags, BTRFS_FLAGS, has_access_list=more.has_access_list),
             device=linux_device(device) if kind in DEVICES else None,
             capabilities=more.capabilities,
+            has_all_runs=not runs.problems,
         )
 
     def _together(self, root: int, inode: int) -> list[Item]:

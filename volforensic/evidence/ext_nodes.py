@@ -109,7 +109,7 @@ class ExtNodes:
                 mtime * _SECOND + (mtime_extra >> 2), atime * _SECOND + (atime_extra >> 2),
                 ctime * _SECOND + (ctime_extra >> 2), birth * _SECOND + (birth_extra >> 2) if birth else None,
                 links, target, extents, more.problems, False, _ACL if more.has_access_list else (), None,
-                more.capabilities,
+                more.capabilities, True,
             ),
         )  # fmt: skip
 
@@ -142,6 +142,7 @@ class ExtNodes:
             link_target=self._link_target(inode, size, is_fast=is_fast) if kind == "symlink" else None,
             extents=runs.extents,
             problems=(*runs.problems, *more.problems, *_flag_problems(inode)),
+            has_all_runs=not runs.problems,
             attributes=attribute_names(inode.flags, EXT_FLAGS, has_access_list=more.has_access_list),
             device=ext_device(*struct.unpack_from("<II", raw, 40)) if kind in DEVICES else None,
             capabilities=more.capabilities,

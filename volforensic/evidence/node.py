@@ -55,7 +55,7 @@ class Node(NamedTuple):
     ``tree`` is the subvolume of a btrfs, 0 elsewhere; inode numbers are unique within a tree. A placeholder is a
     directory that is empty by its nature: nothing is listed in it. ``attributes`` are the flags that are set,
     ``device`` the major and minor number of a device node, ``capabilities`` those of a program, as getcap(8) prints
-    them.
+    them. ``has_all_runs`` is false where something was wrong with a file's runs: bytes of it may be missing.
     """
 
     inode: int
@@ -77,6 +77,7 @@ class Node(NamedTuple):
     attributes: tuple[Attribute, ...] = ()
     device: Device | None = None
     capabilities: str | None = None
+    has_all_runs: bool = True
 
 
 class Listed(NamedTuple):
@@ -131,14 +132,20 @@ def checked_runs(extents: Iterable[Extent], size: int, window: Window) -> Runs:
     """
     kept: list[Extent] = []
     outside = 0
+    first = size
     end = window.offset + window.length
     for extent in extents:
         if len(kept) >= MOST_EXTENTS:
             return Runs(None, (f"more than {MOST_EXTENTS} extents",))
         length = min(extent.length, size - extent.file_offset)
         inside = min(length, end - extent.source_offset) if extent.source_offset >= window.offset else 0
-        outside += max(0, length) - max(0, inside)
+        if max(0, length) > max(0, inside):
+            outside += max(0, length) - max(0, inside)
+            first = min(first, extent.file_offset + max(0, inside))
         if inside > 0:
             kept.append(extent._replace(length=inside))
     kept.sort()
-    return Runs(tuple(kept), (f"{outside} bytes lie outside the volume",) if outside else ())
+    return Runs(
+        tuple(kept),
+        (f"{outside} bytes lie outside the volume, the first is byte {first} of the file",) if outside else (),
+    )

@@ -138,6 +138,7 @@ class TskReader:
             link_target=bytes(meta.link) if kind == "symlink" and meta.link is not None else None,
             extents=runs.extents,
             problems=runs.problems,
+            has_all_runs=not runs.problems,
         )
 
     def _extents(self, file: Any, size: int) -> Runs:

@@ -22,7 +22,8 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     belongs to another file by now: of such an entry only path, inode and problems say anything. ``tree`` is the btrfs
     subvolume, 0 elsewhere. ``attributes`` are the flags that are set, ``device`` the major and minor number of a
     device node, ``capabilities`` a program's, as getcap(8) prints them. ``is_orphan``: no name leads to the inode, its
-    path is one of ours (``orphans.py``); it is ``allocated`` where the inode is still in use.
+    path is one of ours (``orphans.py``); it is ``allocated`` where the inode is still in use. ``has_all_runs`` is false
+    where something was wrong with the file's runs: bytes of it may be missing, so it has no hash of its own.
     """
 
     volume: int
@@ -48,6 +49,7 @@ class FileEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     device: Device | None = None
     capabilities: Capabilities | None = None
     is_orphan: bool = False
+    has_all_runs: bool = True
 
     @property
     def parent(self) -> bytes:

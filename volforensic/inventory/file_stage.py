@@ -38,7 +38,8 @@ class FileToExamine(NamedTuple):
 class Examined(msgspec.Struct, frozen=True, kw_only=True):
     """A file and what its bytes are; ``examination`` is None where its first bytes were not worth more.
 
-    ``losses`` are the byte ranges that were not read: they count as NUL bytes in the hashes.
+    ``losses`` are the byte ranges that were not read: they count as NUL bytes in the hashes, like those that the
+    filesystem's damage hides.
     """
 
     entry: FileEntry
@@ -53,7 +54,7 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
         if self.examination is None:
             return {}
         row = self.examination.row()
-        if self.losses:
+        if self.losses or not self.entry.has_all_runs:
             for name in ("sha256", *self.examination.others):
                 row[f"{name}_partial"] = row.pop(name)
             told = [f"bytes {loss.offset} to {loss.offset + loss.length}: {loss.reason}" for loss in self.losses]

@@ -151,7 +151,7 @@ def _entry(volume: int, path: bytes, listed: Listed, problem: str = "", *, is_or
     has_inode = node is not None
     (
         _, kind, _, mode, uid, gid, size, modified, accessed, changed, created, links, target, extents, wrong, _,
-        attributes, device, capabilities,
+        attributes, device, capabilities, has_all_runs,
     ) = node or _NO_NODE  # fmt: skip
     if wrong or problem:
         problems = problems + wrong + ((problem,) if problem else ())
@@ -185,6 +185,7 @@ def _entry(volume: int, path: bytes, listed: Listed, problem: str = "", *, is_or
         device,
         capabilities,
         is_orphan,
+        has_all_runs,
     )
 
 
