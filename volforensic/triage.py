@@ -1,7 +1,6 @@
 """Triage: the stages in order for one evidence item. Who reads this file has read the tool."""
 
 import os
-from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -91,9 +90,8 @@ def triage_source(case: Case, path: Path, options: TriageOptions, voice: Voice) 
         case.log(BEGUN, {"evidence": folder.id, **source_fields(path)})
         folder.begin(clobber=options.clobber, resume=options.resume)
         preload = preloaded_modules(options.artifacts, second_reader=options.second_reader)
-        with discarding(folder), Pool(preload=preload, jobs=options.jobs) as pool, ExitStack() as stack:
-            beside = stack.enter_context(ImageHash(source, options.hashes)) if before is None else None
-            return _Item(case, folder, source, pool, options, voice).run(before, beside)
+        with discarding(folder), Pool(preload=preload, jobs=options.jobs) as pool:
+            return _Item(case, folder, source, pool, options, voice).run(before)
 
 
 class _Item:
@@ -112,13 +110,13 @@ class _Item:
         self.coverage: list[Coverage] = []
         self.findings: list[Finding] = []
 
-    def run(self, before: Digest | None, beside: ImageHash | None) -> Outcome:
+    def run(self, before: Digest | None) -> Outcome:
         self._note(*(Problem(stage="sandbox", reason=sentence, lost=False) for sentence in probe().missing()))
         survey = Survey(self.source, self.pool, self.voice, self._note)
         try:
             layout = survey.read_layout()
         except NoFilesystemError as error:
-            self._identify(before, beside)
+            self._identify(before or hash_source(self.source, self.voice, HASH_BEFORE, self.options.hashes))
             self.case.log("source refused", {"evidence": self.folder.id, "reasons": error.wrong})
             raise
         self.case.log("layout", {"evidence": self.folder.id, "table": layout.table, "volumes": len(layout.volumes)})
@@ -133,8 +131,8 @@ class _Item:
             self._collect(evidence, layout, doubtful)
             files = FileStages(survey, evidence, proof, self.options.of_files(), self.options.sets)
             files.read_packages(doubtful)
-            files.examine(beside)
-            before = self._identify(before, beside)
+            before = self._examine(files, before)
+            self._identify(before)
             files.describe_programs()
             files.judge_deleted(layout)
             self._write_files(files, layout)
@@ -192,16 +190,20 @@ class _Item:
             ]
         self.voice.end_stage(f"{sum(item.records for item in self.coverage):,} records")
 
-    def _identify(self, before: Digest | None, beside: ImageHash | None) -> Digest:
-        """Return the hash that was taken first, or beside the files; it says in the custody log which source it is."""
-        if before is None:
-            if beside is None:
-                raise ValueError("neither a hash nor one that runs")
-            before = end_of_hash(beside, self.source, self.voice, HASH_BEFORE)
+    def _examine(self, files: FileStages, before: Digest | None) -> Digest:
+        """Examine the files, and hash the source beside them where that was not done before."""
+        if before is not None:
+            files.examine(None)
+            return before
+        with ImageHash(self.source, self.options.hashes) as beside:
+            files.examine(beside)
+            return end_of_hash(beside, self.source, self.voice, HASH_BEFORE)
+
+    def _identify(self, before: Digest) -> None:
+        """Say in the custody log which source it is."""
         self._note(*before.problems)
         identity = {"evidence": self.folder.id, **source_fields(self.source.path), "sha256": before.sha256}
         self.case.log(IDENTIFIED, {**identity, **before.others})
-        return before
 
     def _write_files(self, files: FileStages, layout: Layout) -> None:
         with self.folder.rows("files") as writer:

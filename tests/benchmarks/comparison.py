@@ -69,7 +69,7 @@ def compare(disk: Path, options: Options) -> Comparison:
         _warm(disk)
         triage = programs.triage()
         first = bench.run(triage, disk, f"run 1 of {options.runs}")  # it tells where the file systems lie
-        chosen = [triage, *_others(first.product.volumes, options.without, skipped)]
+        chosen = [triage, *_others(first.product, options.without, skipped)]
         runs: dict[str, list[Run]] = {program.name: [] for program in chosen}
         runs[triage.name].append(first)
         for number in range(1, options.runs + 1):
@@ -129,8 +129,12 @@ class _Bench:
             return Run(measured, clock.parts(measured) if program.name == programs.TRIAGE else {}, product, load)
 
 
-def _others(volumes: Sequence[tuple[str, int]], without: Sequence[str], skipped: dict[str, str]) -> Iterator[Program]:
+def _others(first: Product, without: Sequence[str], skipped: dict[str, str]) -> Iterator[Program]:
+    volumes = first.volumes
     candidates = {
+        programs.HASH: programs.hash_everything(),
+        programs.FILES: programs.hash_files(),
+        programs.WALK: programs.walk(volumes, first.size),
         programs.TARGET_QUERY: programs.target_query(),
         programs.OPENSSL: programs.openssl(),
         programs.FLS: programs.fls(volumes),

@@ -6,8 +6,9 @@ from typing import Any
 
 from . import programs
 from .comparison import Comparison, Run
-from .stages import is_hash, is_like_target_query
+from .stages import is_like_target_query
 
+_WALKS = (programs.WALK, programs.FLS)
 Ratio = tuple[str, str, float]
 """A ratio's name, what is divided by what, and its value."""
 
@@ -34,16 +35,36 @@ def ratios(comparison: Comparison) -> Iterator[Ratio]:
     if programs.TARGET_QUERY in comparison.runs:
         yield from _beside_target_query(comparison, whole)
         yield from _bytes_beside_target_query(comparison)
+    if programs.FLS in comparison.runs and programs.WALK in comparison.runs:
+        walks = [_median(comparison, name, lambda run: run.measured.cpu_seconds) for name in _WALKS]
+        yield "walk / fls", "every name, inode and extent, start-up with it", walks[0] / walks[1]
     if programs.OPENSSL in comparison.runs:
         yardstick = _median(comparison, programs.OPENSSL, lambda run: run.measured.cpu_seconds)
-        one_hash = _stages_median(comparison, lambda stage: stage == "hash before")
-        yield "hash / openssl", "one hash of the disk", one_hash / yardstick
+        yield "one hash / openssl", "the hash of the disk alone", _one_hash(comparison) / yardstick
+        yield from _beside_openssl(comparison, yardstick)
         yield "triage / openssl", "everything, beside one hash of the disk", whole / yardstick
+
+
+def _beside_openssl(comparison: Comparison, yardstick: float) -> Iterator[Ratio]:
+    if programs.HASH not in comparison.runs:
+        return
+    cpu = _median(comparison, programs.HASH, lambda run: run.measured.cpu_seconds)
+    wall = _median(comparison, programs.HASH, lambda run: run.measured.wall_seconds)
+    other_wall = _median(comparison, programs.OPENSSL, lambda run: run.measured.wall_seconds)
+    hashed = comparison.runs[programs.HASH][0].product.records["hashed"]
+    yield "hash / openssl", "image and every file hashed, typed, scanned, beside one hash of the disk", cpu / yardstick
+    yield "hash / openssl, wall", "the same", wall / other_wall
+    yield "files a CPU second", "of all that it does", hashed / cpu
+
+
+def _one_hash(comparison: Comparison) -> float:
+    """The first hash runs beside the files; the second one is alone, and the same work."""
+    return _stages_median(comparison, lambda stage: stage == "hash after")
 
 
 def _beside_target_query(comparison: Comparison, whole: float) -> Iterator[Ratio]:
     query = _median(comparison, programs.TARGET_QUERY, lambda run: run.measured.cpu_seconds)
-    without_hashes = whole - _stages_median(comparison, is_hash)
+    without_hashes = whole - 2 * _one_hash(comparison)
     like = _stages_median(comparison, is_like_target_query)
     yield "triage / target-query", "everything, both hashes of the disk with it", whole / query
     yield "triage without hashes / target-query", "everything else; target-query hashes nothing", without_hashes / query

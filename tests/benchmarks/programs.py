@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import volforensic
 
-TRIAGE, TARGET_QUERY, OPENSSL, FLS = "triage", "target-query", "openssl", "fls"
-NAMES = (TRIAGE, TARGET_QUERY, OPENSSL, FLS)
+TRIAGE, HASH, FILES, WALK = "triage", "hash", "files", "walk"
+TARGET_QUERY, OPENSSL, FLS = "target-query", "openssl", "fls"
+NAMES = (TRIAGE, HASH, FILES, WALK, TARGET_QUERY, OPENSSL, FLS)
 
 FUNCTIONS = (
     "authlog", "wtmp", "btmp", "lastlog", "cronjobs", "commandhistory", "users", "ssh.authorized_keys",
@@ -58,6 +59,31 @@ class Program(NamedTuple):
 def triage() -> Program:
     """Return ``volforensic triage``, as anybody runs it. Exit status 3 (something could not be read) counts too."""
     return Program(TRIAGE, f"volforensic {volforensic.__version__}", _triage_command, _triage_product, (0, 3))
+
+
+def hash_everything() -> Program:
+    """Return ``volforensic hash``: image and files, types, YARA, a row an entry."""
+    return Program(HASH, f"volforensic {volforensic.__version__}", _hash_command(), _hash_product, (0, 3))
+
+
+def hash_files() -> Program:
+    """Return ``volforensic hash --files-only``: what it reads cold is what the files and the metadata take."""
+    return Program(
+        FILES, f"volforensic {volforensic.__version__}", _hash_command("--files-only"), _hash_product, (0, 3)
+    )
+
+
+def walk(volumes: Sequence[tuple[str, int]], size: int) -> Program:
+    """Return our own walk of the first volume, names, inodes and extents, in one process (``walk.py``)."""
+    kind, offset = volumes[0]
+
+    def command(source: Path, _scratch: Path) -> list[str | Path]:
+        return [sys.executable, Path(__file__).with_name("walk.py"), source, kind, str(offset), str(size - offset)]
+
+    def product(output: Path, _scratch: Path) -> Product:
+        return Product({"entries": int(output.read_text())})
+
+    return Program(WALK, f"volforensic {volforensic.__version__}", command, product)
 
 
 def target_query() -> Program | None:
@@ -134,6 +160,20 @@ def _triage_product(_output: Path, scratch: Path) -> Product:
         identity["size"],
         tuple(_volumes(identity["layout"]["volumes"])),
     )
+
+
+def _hash_command(*options: str) -> Callable[[Path, Path], Sequence[str | Path]]:
+    tool = Path(sys.executable).with_name("volforensic")
+    return lambda source, scratch: [
+        *(tool, "hash", source, "--format", "jsonl", "--output", scratch / "files.jsonl"),
+        *("--progress", "json", *options),
+    ]
+
+
+def _hash_product(_output: Path, scratch: Path) -> Product:
+    data = (scratch / "files.jsonl").read_bytes()
+    counts = {"entries": data.count(b"\n"), "hashed": data.count(b'"sha256":')}
+    return Product(counts, hashlib.sha256(data).hexdigest())
 
 
 def _volumes(described: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
