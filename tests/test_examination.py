@@ -112,7 +112,7 @@ def test_libmagic_is_asked_for_the_rest() -> None:
 def test_the_pieces_do_not_matter(data: bytes, cuts: list[int]) -> None:
     borders = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     pieces = [data[start:end] for start, end in pairwise(borders)]
-    windows = list(examination._windows(pieces))
+    windows = list(examination._windows(pieces, 100))
     assert b"".join(window.data[window.repeated :] for window in windows) == data
     assert all(data[window.offset :].startswith(window.data) for window in windows)
     assert all(len(window.data) <= 120 and window.repeated <= 20 for window in windows)
@@ -153,7 +153,7 @@ def test_a_window_that_was_not_scanned_is_a_problem_and_the_rest_is_kept(
     data = b"needle".ljust(100, b".") + b"slow".rjust(60, b".")
     found = examine(iter([data[:100], data[100:]]), len(data), Tools(rules))
     assert found.yara == ["needle"]
-    assert found.problems == ["bytes 80 to 160 were not scanned: YARA did not finish within 1 s"]
+    assert found.problems == ["bytes 130 to 160 were not scanned: YARA did not finish within 1 s"]
     assert found.sha256 == hashlib.sha256(data).hexdigest()
 
 
@@ -166,7 +166,7 @@ def test_the_bytes_are_taken_one_window_at_a_time(monkeypatch: pytest.MonkeyPatc
             taken.append(number)
             yield bytes(10)
 
-    windows = examination._windows(pieces())
+    windows = examination._windows(pieces(), 10)
     next(windows)
     assert taken == [0, 1]
     next(windows)

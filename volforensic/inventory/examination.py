@@ -13,7 +13,7 @@ from volforensic.inventory.scanner import STRINGS_PER_RULE, Match, MatchedString
 from volforensic.record import Row
 
 WINDOW_SIZE = 64 << 20
-"""Bytes that are scanned at once."""
+"""Bytes that are scanned at once; of a file that is larger, half of that."""
 OVERLAP_SIZE = 1 << 20
 """Bytes of the window before that are scanned again, for what lies across the border."""
 _LONGEST_TEXT = 4 << 10
@@ -101,12 +101,13 @@ def examine(data_windows: Iterable[bytes], size: int, tools: Tools = NO_TOOLS, *
     matches: dict[str, list[MatchedString]] = {}
     problems: list[str] = []
     read, begin = 0, _Begin(b"", *signatures.content_type(b""))
-    for window in _windows(data_windows):
+    for window in _windows(data_windows, WINDOW_SIZE if size <= WINDOW_SIZE else WINDOW_SIZE // 2):
         digests.update(memoryview(window.data)[window.repeated :])
         read = window.offset + len(window.data)
         _scan(window, tools.rules, matches, problems)
         if window.offset == 0:
             begin = _begin(window.data, size, tools, is_named=is_named, is_matched=bool(matches))
+        del window
     if read != size:
         problems.append(f"{read} of {size} bytes were examined")
     return _examination(Hashes(digests.sha256, digests.others), read, begin, tools, matches, problems)
@@ -164,22 +165,29 @@ def _examination(  # noqa: PLR0913, PLR0917 - the parts of one value
     )
 
 
-def _windows(pieces: Iterable[bytes]) -> Iterator[Window]:
-    """Join pieces to windows of at most ``WINDOW_SIZE`` new bytes after the last ``OVERLAP_SIZE`` of the one before."""
+def _windows(pieces: Iterable[bytes], largest: int) -> Iterator[Window]:
+    """Join pieces to windows of at most ``largest`` new bytes after the last ``OVERLAP_SIZE`` of the one before.
+
+    Nothing of a window is held while the next one is made: two of them are all that there is room for.
+    """
     offset, tail = 0, b""
     pending: list[bytes] = []
     waiting = 0
     for piece in pieces:
-        for start in range(0, len(piece), WINDOW_SIZE):
-            part = piece[start : start + WINDOW_SIZE]
-            if waiting + len(part) > WINDOW_SIZE:
-                window = Window(offset - len(tail), b"".join((tail, *pending)), len(tail))
-                yield window
-                offset, tail, pending, waiting = offset + waiting, window.data[-OVERLAP_SIZE:], [], 0
+        for start in range(0, len(piece), largest):
+            part = piece[start : start + largest]
+            if waiting + len(part) > largest:
+                data = b"".join((tail, *pending))
+                pending.clear()
+                repeated, tail = len(tail), data[-OVERLAP_SIZE:]
+                yield Window(offset - repeated, data, repeated)
+                del data
+                offset, waiting = offset + waiting, 0
             pending.append(part)
             waiting += len(part)
     if waiting:
         data = pending[0] if len(pending) == 1 and not tail else b"".join((tail, *pending))
+        pending.clear()
         yield Window(offset - len(tail), data, len(tail))
 
 
