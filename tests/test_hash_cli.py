@@ -82,6 +82,54 @@ def test_a_cut_image_costs_the_files_that_it_hits_and_nothing_else(disk: Path, t
     assert last in ended.stderr
 
 
+BAD_SECTORS = """
+import errno, os
+
+BAD = range({start}, {end})
+pread, preadv = os.pread, os.preadv
+
+
+def check(offset, size):
+    if offset < BAD.stop and offset + size > BAD.start:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def failing_pread(descriptor, size, offset):
+    check(offset, size)
+    return pread(descriptor, size, offset)
+
+
+def failing_preadv(descriptor, views, offset):
+    check(offset, sum(map(len, views)))
+    return preadv(descriptor, views, offset)
+
+
+os.pread, os.preadv = failing_pread, failing_preadv
+"""
+
+
+def test_bad_sectors_cost_the_file_that_they_hit_and_are_told_by_their_place(disk: Path, tmp_path: Path) -> None:
+    whole = by_path(rows(disk))
+    place = whole["/srv/large"]["extents"][0][1] + (1 << 20)
+    module = BAD_SECTORS.format(start=place + 100, end=place + 5000)
+    (tmp_path / "sitecustomize.py").write_text(module)
+    ended = run("hash", disk, "-f", "jsonl", "--progress", "plain", env=environment(PYTHONPATH=str(tmp_path)))
+    assert ended.returncode == 3, ended.stderr
+    found = by_path([json.loads(line) for line in ended.stdout.splitlines()])
+    damaged = bytearray(FILES["srv/large"])
+    damaged[1 << 20 : (1 << 20) + 8192] = bytes(8192)
+    assert found["/srv/large"]["sha256_partial"] == hashlib.sha256(damaged).hexdigest()
+    assert f"read error at byte {place} of the source" in found["/srv/large"]["problems"][0]
+    assert found["/srv/large"]["problems"][0].startswith(f"bytes {1 << 20} to {(1 << 20) + 8192}: ")
+    others = {path: row["sha256"] for path, row in whole.items() if path != "/srv/large"}
+    assert {path: row["sha256"] for path, row in found.items() if path != "/srv/large"} == others
+    image = bytearray(disk.read_bytes())
+    start, end = (place + 100) // 4096 * 4096, -(-(place + 5000) // 4096) * 4096
+    image[start:end] = bytes(end - start)
+    assert hashlib.sha256(image).hexdigest() in ended.stderr
+    assert ended.stderr.count("read error: Input/output error") == (end - start) // 4096
+
+
 CONSUMERS: dict[str, Callable[[str], object]] = {
     "sha256sum": lambda text: [line.split("  ./", 1) for line in text.splitlines()],
     "bodyfile": lambda text: [line.split("|") for line in text.splitlines()],

@@ -30,11 +30,15 @@ class RowJudge(NamedTuple):
             known = self.sets.known(row) if self.sets is not None else None
             if known is not None:
                 row["known"] = known
-        verdict = self.proof.verdict(entry, row) if self.proof is not None else None
+        verdict = self._verdict(entry, row)
         if verdict is not None:
             row["package"] = verdict
 
     def is_proved(self, entry: FileEntry, row: Row) -> bool:
         """Return whether a package other than pip's proves a file, so that nobody need look at it more closely."""
-        verdict = self.proof.verdict(entry, row) if self.proof is not None else None
+        verdict = self._verdict(entry, row)
         return verdict is not None and verdict["verdict"] == "proved" and verdict.get("manager") not in WEAK_MANAGERS
+
+    def _verdict(self, entry: FileEntry, row: Row) -> Row | None:
+        """Return what the package databases say of a path; nobody can say it of an inode without one."""
+        return self.proof.verdict(entry, row) if self.proof is not None and not entry.is_orphan else None
