@@ -37,8 +37,8 @@ def wait_until_it_rests(beside: ImageHash) -> int:
     """Return where the hash stands when it has not moved for a while."""
     deadline = time.monotonic() + PATIENCE
     position = -1
-    while beside.reach() != position and time.monotonic() < deadline:
-        position = beside.reach()
+    while beside.reach(0) != position and time.monotonic() < deadline:
+        position = beside.reach(0)
         time.sleep(0.2)
     return position
 
@@ -46,7 +46,7 @@ def wait_until_it_rests(beside: ImageHash) -> int:
 def test_the_hash_is_that_of_the_source(source: Source) -> None:
     with ImageHash(source, OPTIONAL_ALGORITHMS) as beside:
         digest = ended(beside)
-        assert beside.reach() > len(CONTENT)
+        assert beside.reach(0) > len(CONTENT)
     assert digest.sha256 == hashlib.sha256(CONTENT).hexdigest()
     assert digest.others["md5"] == hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
     assert digest.others == hashes_of(CONTENT, OPTIONAL_ALGORITHMS).others
@@ -61,6 +61,15 @@ def test_it_waits_for_the_files_and_goes_on_with_them(source: Source, monkeypatc
         beside.examined(2 << 20)
         assert first < wait_until_it_rests(beside) < 5 << 20
         assert ended(beside).sha256 == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_it_goes_on_to_what_is_waited_for(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A file far behind the last one that was examined: neither may wait for the other for ever.
+    monkeypatch.setattr(image_hash, "_lead", lambda: 1 << 20)
+    with ImageHash(source) as beside:
+        assert wait_until_it_rests(beside) < 3 << 20
+        beside.reach(5 << 20)
+        assert 5 << 20 <= wait_until_it_rests(beside) < len(CONTENT)
 
 
 def test_leaving_ends_one_that_waits(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:

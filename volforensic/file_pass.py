@@ -90,7 +90,7 @@ def end_of_hash(image_hash: ImageHash, source: Source, voice: Voice, stage: str)
     voice.stage(stage, source.pin.size, "bytes")
     told = 0
     while (digest := image_hash.wait(_LISTENING_SECONDS)) is None:
-        done = min(image_hash.reach(), source.pin.size)
+        done = min(image_hash.reach(0), source.pin.size)
         voice.advance(done - told, str(source.path))
         told = done
     voice.advance(source.pin.size - told, str(source.path))

@@ -33,6 +33,7 @@ class ImageHash:
         self._lead = _lead()
         self._position = 0
         self._examined = 0
+        self._awaited = 0
         self._stopped = False
         self._digest: Digest | None = None
         self._error: BaseException | None = None
@@ -56,8 +57,15 @@ class ImageHash:
         self._thread.join()
         sys.setswitchinterval(self._switch_seconds)
 
-    def reach(self) -> int:
-        """Return up to which byte the source has been hashed: files before it are read from memory."""
+    def reach(self, awaited: int) -> int:
+        """Return up to which byte the source has been hashed: files before it are read from memory.
+
+        Who waits for a byte says so by ``awaited``: the hash then goes on to it, however far ahead that is.
+        """
+        if awaited > self._awaited:
+            with self._moved:
+                self._awaited = awaited
+                self._moved.notify()
         return self._position if self._thread.is_alive() else 1 << 63
 
     def examined(self, position: int) -> None:
@@ -92,9 +100,12 @@ class ImageHash:
         self._position += count
         if self._stopped:
             raise _StoppedError
-        if self._position - self._examined > self._lead:
+        if self._is_far_ahead():
             with self._moved:
-                self._moved.wait_for(lambda: self._stopped or self._position - self._examined <= self._lead)
+                self._moved.wait_for(lambda: self._stopped or not self._is_far_ahead())
+
+    def _is_far_ahead(self) -> bool:
+        return self._position - self._examined > self._lead and self._position >= self._awaited
 
 
 def _lead() -> int:

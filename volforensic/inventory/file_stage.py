@@ -70,7 +70,7 @@ def examine_inventory(  # noqa: PLR0913 - what the workers need, and what is wan
     rules: bytes,
     *,
     every_file: bool = True,
-    reach: Callable[[], int] | None = None,
+    reach: Callable[[int], int] | None = None,
 ) -> Iterator[Examined | Problem]:
     """Yield each file that was looked at, in the order given, and a problem for whatever was not read of one.
 
@@ -81,7 +81,7 @@ def examine_inventory(  # noqa: PLR0913 - what the workers need, and what is wan
         volumes: The volumes that they lie in.
         rules: Compiled YARA rules; none (``b""``) leave YARA out.
         every_file: Whether every file is examined, or those that is_examined_whole or their first bytes choose.
-        reach: Tells up to which byte the source may be read: files behind it wait.
+        reach: Tells up to which byte the source may be read, given the byte that is waited for: files behind it wait.
     """
 
     def task_of(piece: Sequence[FileToExamine]) -> Task:

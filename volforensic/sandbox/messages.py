@@ -18,10 +18,14 @@ KIND_MESSAGE, KIND_FAILED, KIND_DONE = 1, 2, 3
 
 HEARTBEAT = struct.Struct("<QQ")
 """What the worker writes on the shared page: signs of life so far, and the item that it has in hand."""
+AWAITED = struct.Struct("<Q")
+"""What it writes behind them: the byte of the source that it waits for, 0 where it does not wait."""
+AWAITED_PLACE = HEARTBEAT.size
 REACH = struct.Struct("<Q")
-"""What the parent writes behind it: the byte of the source up to which the worker may read."""
+"""What the parent writes behind that: the byte of the source up to which the worker may read."""
+REACH_PLACE = AWAITED_PLACE + AWAITED.size
 UNBOUNDED_REACH = (1 << 64) - 1
-PAGE_USED = HEARTBEAT.size + REACH.size
+PAGE_USED = REACH_PLACE + REACH.size
 
 
 class Start(msgspec.Struct, frozen=True, tag=True, kw_only=True):

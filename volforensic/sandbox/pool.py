@@ -43,7 +43,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     through MessagePack. ``message_type`` is what each yielded message is decoded into. ``prepare`` names a function
     without arguments that the worker calls before it is locked in (to open a library's own data); its result is
     ``Workplace.prepared``. ``check`` looks at each message in the parent; a task with one runs once. ``reach`` tells up
-    to which byte the source may be read (``Workplace.wait_for``): it is asked again and again while the worker runs.
+    to which byte the source may be read (``Workplace.wait_for``): it is asked again and again while the worker runs,
+    and given the byte that the worker waits for (0: none, or it is not its turn yet).
     """
 
     function: str
@@ -53,7 +54,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     prepare: str = ""
     check: Check | None = None
-    reach: Callable[[], int] | None = None
+    reach: Callable[[int], int] | None = None
 
 
 class Pool:
@@ -159,7 +160,7 @@ class Pool:
             ours.pop_all()
         self._notices[number] = []
         running = RunningTask(number, task.message_type, task.limits, reader, page, task.check, task.reach)
-        running.show_reach()
+        running.show_reach(is_head=False)
         return running
 
     def _wait(self, running: list[RunningTask], head: RunningTask) -> None:
@@ -178,7 +179,7 @@ class Pool:
                     key.data.read()
         now = time.monotonic()
         for task in running:
-            task.show_reach()
+            task.show_reach(is_head=task is head)
             self._deliver(task)
             if task.overdue(now, is_read=task in listened):
                 self._kill(task)

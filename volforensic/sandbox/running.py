@@ -17,6 +17,8 @@ import msgspec
 
 from volforensic.sandbox.confinement import Limits
 from volforensic.sandbox.messages import (
+    AWAITED,
+    AWAITED_PLACE,
     FRAME_COST,
     FRAME_HEADER,
     FRAME_LIMIT,
@@ -25,6 +27,7 @@ from volforensic.sandbox.messages import (
     KIND_FAILED,
     KIND_MESSAGE,
     REACH,
+    REACH_PLACE,
     UNBOUNDED_REACH,
     Ended,
     Started,
@@ -71,7 +74,7 @@ class RunningTask:
         reader: int,
         page: mmap.mmap,
         check: Check | None = None,
-        reach: Callable[[], int] | None = None,
+        reach: Callable[[int], int] | None = None,
     ) -> None:
         """Take the descriptors; ``close`` gives them back. ``reach`` tells how far the worker may read the source."""
         self.number = number
@@ -106,9 +109,12 @@ class RunningTask:
         """Whether the worker may have to wait for the parent to let it read on."""
         return self._reach is not None
 
-    def show_reach(self) -> None:
-        """Write on the shared page how far the source may be read."""
-        REACH.pack_into(self._page, HEARTBEAT.size, UNBOUNDED_REACH if self._reach is None else self._reach())
+    def show_reach(self, *, is_head: bool) -> None:
+        """Write on the shared page how far the source may be read; what the head waits for is asked for."""
+        reach = UNBOUNDED_REACH
+        if self._reach is not None:
+            reach = self._reach(AWAITED.unpack_from(self._page, AWAITED_PLACE)[0] if is_head else 0)
+        REACH.pack_into(self._page, REACH_PLACE, reach)
 
     def wants_data(self, *, is_head: bool) -> bool:
         """Return whether the pipe is to be read now; one that is ahead of its turn only fills a bounded buffer."""

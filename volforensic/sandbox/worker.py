@@ -13,6 +13,8 @@ import msgspec
 
 from volforensic.sandbox.confinement import Limits, confine
 from volforensic.sandbox.messages import (
+    AWAITED,
+    AWAITED_PLACE,
     FRAME_HEADER,
     HEARTBEAT,
     KIND_DONE,
@@ -20,6 +22,7 @@ from volforensic.sandbox.messages import (
     KIND_MESSAGE,
     PAGE_USED,
     REACH,
+    REACH_PLACE,
 )
 
 _PATIENCE = 0.002  # seconds: two MiB of a disk that is hashed
@@ -51,9 +54,17 @@ class Workplace:
 
     def wait_for(self, end: int, item: int) -> None:
         """Return when the parent lets the source be read up to byte ``end``; waiting is a sign of life."""
-        while REACH.unpack_from(self._heartbeat, HEARTBEAT.size)[0] < end:
+        if self._reach() >= end:
+            return
+        AWAITED.pack_into(self._heartbeat, AWAITED_PLACE, end)
+        while self._reach() < end:
             time.sleep(_PATIENCE)
             self.begin_item(item)
+        AWAITED.pack_into(self._heartbeat, AWAITED_PLACE, 0)
+
+    def _reach(self) -> int:
+        reach: int = REACH.unpack_from(self._heartbeat, REACH_PLACE)[0]
+        return reach
 
 
 WorkerFunction = Callable[[Workplace, Any], Iterator[Any]]
