@@ -69,6 +69,8 @@ def hashed_source(path: Path, options: HashOptions, voice: Voice) -> Iterator[Ha
     with ExitStack() as stack:
         source = stack.enter_context(Source(path))
         beside = stack.enter_context(ImageHash(source, options.hashes)) if options.with_image else None
+        if beside is None:
+            source.read_in_places()
         pool = stack.enter_context(Pool(preload=preloaded_modules([]), jobs=options.jobs))
         inventory = stack.enter_context(Inventory())
         for sentence in probe().missing():

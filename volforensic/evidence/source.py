@@ -74,6 +74,10 @@ class Source:
         if now != self.pin:
             raise IntegrityError(str(self.path), f"changed while it was read: {self.pin} became {now}")
 
+    def read_in_places(self) -> None:
+        """Tell the kernel that nothing is read from end to end: it brings in what is asked for and nothing beside."""
+        os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+
     def digest(self, advance: Callable[[int], None] = lambda _: None, others: Collection[str] = ()) -> Digest:
         """Read the whole source once, in order, and return its hash; ``advance`` is told how many bytes were read.
 

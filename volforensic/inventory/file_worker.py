@@ -8,10 +8,10 @@ import msgspec
 from volforensic.evidence.digests import OPTIONAL_ALGORITHMS, hashes_of
 from volforensic.evidence.layout import VolumeFacts
 from volforensic.evidence.node import Extent
-from volforensic.evidence.reader import Window
 from volforensic.inventory.candidates import is_examined_by_head
 from volforensic.inventory.examination import WINDOW_SIZE, Examination, Tools, examine, examine_bytes
 from volforensic.inventory.file_bytes import Loss, OpenFilesystem, filesystem_opener, merged, stored_chunks
+from volforensic.inventory.neighbours import Neighbours
 from volforensic.inventory.scanner import RuleSet
 from volforensic.sandbox.worker import Workplace
 
@@ -70,7 +70,7 @@ def examine_files(place: Workplace, arguments: object) -> Iterator[ExaminationMe
     """
     given = msgspec.convert(arguments, ExaminationArguments)
     jobs = msgspec.msgpack.decode(given.jobs, type=list[FileJob])
-    examiner = _Examiner(place, given)
+    examiner = _Examiner(place, given, jobs)
     results: list[Outcome] = []
     weight = 0
     for index, job in enumerate(jobs):
@@ -89,8 +89,9 @@ def examine_files(place: Workplace, arguments: object) -> Iterator[ExaminationMe
 class _Examiner:
     """Holds what the files of one batch share: rules, open filesystems, what was found about the same bytes before."""
 
-    def __init__(self, place: Workplace, given: ExaminationArguments) -> None:
+    def __init__(self, place: Workplace, given: ExaminationArguments, jobs: list[FileJob]) -> None:
         self._place = place
+        self._neighbours = Neighbours(place.source, jobs)
         self._filesystem: OpenFilesystem = filesystem_opener(place.source, given.volumes)
         rules = RuleSet.deserialize(given.rules) if given.rules else None
 
@@ -104,13 +105,11 @@ class _Examiner:
 
     def examine(self, index: int, job: FileJob) -> Outcome:
         self._place.begin_item(index)
-        if job.extents:
-            first = job.extents[0]
-            self._place.wait_for(first.source_offset + min(first.length, WINDOW_SIZE), index)
+        self._place.wait_for(self._neighbours.end(index, WINDOW_SIZE), index)
         if not job.wanted and not is_examined_by_head(self._head(job), job.size):
             return Outcome(None)
         tools, is_named = self._tools(job.algorithms), job.wanted > 1
-        data = self._at_once(job)
+        data = self._neighbours.read(index) if job.size <= WINDOW_SIZE else None
         if data is not None:
             return Outcome(self._examine_bytes(data, tools, is_named=is_named))
         losses: list[Loss] = []
@@ -127,19 +126,6 @@ class _Examiner:
             if len(self._known) < _MOST_KNOWN and not found.matches:
                 self._known[key] = found
         return found
-
-    def _at_once(self, job: FileJob) -> bytes | None:
-        """Return a file that lies in one run, read by one call; None where it does not, or did not read whole."""
-        if job.extents is None or len(job.extents) != 1 or job.size > WINDOW_SIZE:
-            return None
-        first = job.extents[0]
-        if first.file_offset or first.length != job.size:
-            return None
-        try:
-            data = Window(self._place.source, first.source_offset, first.length).read_at(0, first.length)
-        except OSError:
-            return None
-        return data if len(data) == job.size else None
 
     def _pieces(self, index: int, job: FileJob, losses: list[Loss]) -> Iterator[bytes]:
         """Yield the file's bytes in order, holes and what did not read as NUL bytes; too large a hole is a loss."""
