@@ -14,8 +14,14 @@ FLAG_SEVERITIES = frozenset({"critical", "high", "medium"})
 WORSE_WHEN_STARTED = frozenset({"download_piped_to_shell"})
 """Rules that are low by themselves, since installers do the same, but not for what runs again and again by itself."""
 
-OF_THE_SYSTEM = frozenset({"package-file-altered", "capable-file", "setuid-shell", "setuid-file-writable"})
-"""Rules about programs that everything on the host uses: whatever starts such a program is not worse for it."""
+NO_DESTINATION = frozenset(
+    {
+        *("package-file-altered", "capable-file", "setuid-shell", "setuid-file-writable"),
+        *("immutable-file", "device-node-outside-dev"),
+    }
+)
+"""Rules about programs that everything on the host uses, and about files that nobody starts: what leads there is not
+worse for it."""
 WEAK_ALONE = frozenset(
     {
         "unowned-program-in-system-directory",
@@ -24,7 +30,6 @@ WEAK_ALONE = frozenset(
         "times-contradict",
         "name-that-hides",
         "name-given-twice",
-        "immutable-file",
         "script-in-upload-directory",
         "program-in-web-root",
     }
@@ -191,7 +196,7 @@ class FileGraph:
 
 
 def _is_flag(finding: Finding) -> bool:
-    if finding.rule in OF_THE_SYSTEM or (finding.severity == "medium" and finding.rule in WEAK_ALONE):
+    if finding.rule in NO_DESTINATION or (finding.severity == "medium" and finding.rule in WEAK_ALONE):
         return False
     return finding.severity in FLAG_SEVERITIES or finding.rule in WORSE_WHEN_STARTED
 
