@@ -8,7 +8,7 @@ import msgspec
 from volforensic.evidence.digests import Digests, Hashes
 from volforensic.inventory import indicators as naming
 from volforensic.inventory import magic_edge, signatures
-from volforensic.inventory.candidates import is_examined_by_head
+from volforensic.inventory.candidates import names_by_content
 from volforensic.inventory.scanner import STRINGS_PER_RULE, Match, MatchedString, RuleSet, ScanError
 from volforensic.record import Row
 
@@ -135,7 +135,7 @@ class _Begin(NamedTuple):
 def _begin(data: bytes, size: int, tools: Tools, *, is_named: bool, is_matched: bool) -> _Begin:
     head = data[: signatures.HEAD_SIZE]
     kind, encoding = signatures.content_type(data)
-    if not (is_named or is_matched or is_examined_by_head(head, size)):
+    if not (is_named or is_matched or names_by_content(data)):
         return _Begin(head, kind, encoding)
     # A program is worth a search where a rule says so, or, without rules, where it has the word that miners know.
     is_suspicious = is_matched if tools.rules is not None else b"stratum" in data

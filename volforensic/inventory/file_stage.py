@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from volforensic.evidence.layout import VolumeFacts
-from volforensic.inventory.candidates import is_examined_whole
+from volforensic.inventory.candidates import is_examined_whole, is_searched_for_names
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.examination import Examination
 from volforensic.inventory.file_bytes import Loss
@@ -121,8 +121,8 @@ class _ExaminationCheck:
 
 def _job(file: FileToExamine, *, every_file: bool) -> FileJob:
     entry = file.entry
-    wanted = _WANTED if every_file else _WANTED_BY_HEAD
-    if is_examined_whole(entry, file.path):
+    wanted = _WANTED if every_file or is_examined_whole(entry, file.path) else _WANTED_BY_HEAD
+    if is_searched_for_names(entry, file.path):
         wanted = _WANTED_WITH_NAMES
     return FileJob(entry.volume, entry.tree, entry.inode, entry.size, entry.extents, wanted, file.algorithms)
 
