@@ -12,11 +12,11 @@ from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.examination import Tools, examine
 from volforensic.inventory.file_stage import Examined, FileToExamine, examine_inventory
 from volforensic.inventory.store import Inventory
-from volforensic.record import Problem, text
+from volforensic.record import Problem, Row, text
 from volforensic.sandbox.pool import Pool
 from volforensic.voice import Voice
 
-_TOLD_EVERY = 64
+_TOLD_EVERY = 256
 _LISTENING_SECONDS = 0.1
 
 
@@ -42,6 +42,7 @@ class FilePass(NamedTuple):
         total = self.inventory.count_files()
         voice.stage("files", total, "files")
         examined = passed = 0
+        notes: list[tuple[FileEntry, Row]] = []
         for result in examine_inventory(
             self.pool,
             self.source.descriptor,
@@ -56,12 +57,15 @@ class FilePass(NamedTuple):
                 continue
             if result.examination is not None:
                 examined += 1
-                self.inventory.note_content(result.entry, result.row())
+                notes.append((result.entry, result.row()))
             passed += 1
             if passed % _TOLD_EVERY == 0:
+                self.inventory.note_contents(notes)
+                notes.clear()
                 voice.advance(_TOLD_EVERY, text(result.entry.path))
                 if image_hash is not None:
                     image_hash.examined(_place(result))
+        self.inventory.note_contents(notes)
         voice.advance(total - passed // _TOLD_EVERY * _TOLD_EVERY)  # also empty files and further names of one inode
         voice.end_stage(f"{examined:,} hashed, typed and scanned")
 

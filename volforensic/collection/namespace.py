@@ -58,10 +58,15 @@ class HostPaths:
                 shown = tree._replace(mount_point=tree.prefix) if tree.volume in known else tree
                 self._places.setdefault(tree.place, shown)
             known |= {tree.volume for tree in trees}
+        # Most volumes are one tree from its root on: there is nothing to look for.
+        volumes = [volume for volume, _ in self._places]
+        self._whole = {
+            volume: tree for (volume, prefix), tree in self._places.items() if not prefix and volumes.count(volume) == 1
+        }
 
     def path_of(self, entry: FileEntry) -> bytes:
         """Return where the host had the entry; its path in the volume where no host had it."""
-        tree = _nearest(self._places, entry)
+        tree = self._whole.get(entry.volume) or _nearest(self._places, entry)
         if tree is None or tree.prefix == tree.mount_point:
             return entry.path
         return tree.host_path(entry.path)

@@ -80,9 +80,17 @@ class Inventory:
 
     def note_content(self, entry: FileEntry, row: Row) -> None:
         """Keep what was found out about an inode's bytes: it stands in the row of every path that leads to them."""
-        self._connection.execute(
+        self.note_contents([(entry, row)])
+
+    def note_contents(self, notes: Iterable[tuple[FileEntry, Row]]) -> None:
+        """Keep many notes as ``note_content`` does."""
+        encode = self._encoder.encode
+        self._connection.executemany(
             "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?, ?, NULL)",
-            (entry.volume, _signed(entry.tree), _signed(entry.inode), row.get("family"), self._encoder.encode(row)),
+            [
+                (entry.volume, _signed(entry.tree), _signed(entry.inode), row.get("family"), encode(row))
+                for entry, row in notes
+            ],
         )
 
     def note_recovery(self, entry: FileEntry, row: Row) -> None:
