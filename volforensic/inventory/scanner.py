@@ -7,12 +7,14 @@ in them the time limit would never pass. So the parent compiles and hands on ``R
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from volforensic.errors import DefinitionError
+from volforensic.inventory.rule_anchors import Guard, Test, is_below, tests_pass
+from volforensic.inventory.rule_gate import gate_sets
 from volforensic.record import Row
 from volforensic.record import text as as_text
 
@@ -24,6 +26,8 @@ STRINGS_PER_RULE = 16
 """Matched strings that are kept of one rule."""
 STRING_SIZE = 200
 """Bytes that are kept of one matched string."""
+SMALL = 4096
+"""Buffers below this size are searched without the gate."""
 
 
 class ScanError(Exception):
@@ -45,26 +49,65 @@ class Match(msgspec.Struct, frozen=True):
     strings: list[MatchedString] = []
 
 
+class _Gate(msgspec.Struct, array_like=True, frozen=True):
+    """A set of the gate as it is kept: as ``GateSet``, compiled."""
+
+    guard: Guard
+    patterns: list[Guard]
+    rules: bytes
+
+
+class _RuleSetFile(msgspec.Struct, array_like=True, frozen=True):
+    """Compiled rules and the gate before them (None: they have none)."""
+
+    rules: bytes
+    gate: list[_Gate] | None
+
+
+class _Scanner:
+    """One compiled set. What yara-x makes of it is made with the first scan, in the process that scans."""
+
+    def __init__(self, compiled: bytes, most_matches: int) -> None:
+        self.compiled = compiled
+        self._most_matches = most_matches
+        self._scanner: Any = None
+
+    def scan(self, data: bytes, timeout: int) -> Any:
+        """Return the matching rules of yara-x; errors as ``RuleSet.scan``."""
+        import yara_x  # noqa: PLC0415 - as below
+
+        if self._scanner is None:
+            self._scanner = yara_x.Scanner(yara_x.Rules.deserialize_from(io.BytesIO(self.compiled)))
+            self._scanner.max_matches_per_pattern(self._most_matches)
+        self._scanner.set_timeout(timeout)
+        try:
+            return self._scanner.scan(data).matching_rules
+        except yara_x.TimeoutError as error:
+            raise ScanError(f"YARA did not finish within {timeout} s") from error
+        except yara_x.ScanError as error:
+            raise ScanError(f"YARA failed: {error}") from error
+
+
 class RuleSet:
     """Compiled rules and the scanner over them. One process uses it at a time, one buffer after the other."""
 
-    def __init__(self, rules: Any) -> None:
-        """Hold rules of yara-x; the scanner is made with the first scan, in the process that scans."""
-        self._rules = rules
-        self._scanner: Any = None
+    def __init__(self, rules: bytes, gate: Sequence[_Gate] | None) -> None:
+        """Hold rules as yara-x serialises them, and the gate before them (``rule_gate``; None: there is none)."""
+        self._stored = _RuleSetFile(rules, None if gate is None else list(gate))
+        self._rules = _Scanner(rules, MATCHES_PER_PATTERN)
+        self._gate: dict[frozenset[Test], list[tuple[_Gate, _Scanner]]] = {}
+        for one in gate or ():
+            self._gate.setdefault(one.guard.tests, []).append((one, _Scanner(one.rules, 1)))
 
     def serialize(self) -> bytes:
         """Return the compiled rules for ``deserialize`` in another process with the same yara-x."""
-        stream = io.BytesIO()
-        self._rules.serialize_into(stream)
-        return stream.getvalue()
+        return msgspec.msgpack.encode(self._stored)
 
     @classmethod
     def deserialize(cls, data: bytes) -> "RuleSet":
         """Return the rules that ``serialize`` wrote. Only for bytes of our own: compiled rules are code."""
-        import yara_x  # noqa: PLC0415 - 10 ms and 37 MB that only scanning needs
-
-        return cls(yara_x.Rules.deserialize_from(io.BytesIO(data)))
+        stored = msgspec.msgpack.decode(data, type=_RuleSetFile)
+        return cls(stored.rules, stored.gate)
 
     def scan(self, data: bytes, timeout: int = TIMEOUT_SECONDS) -> list[Match]:
         """Return the rules that match the bytes, in the order of their names.
@@ -72,19 +115,29 @@ class RuleSet:
         Raises:
             ScanError: The time limit (seconds) passed, or yara-x gave up on the bytes.
         """
-        import yara_x  # noqa: PLC0415 - as above
-
-        if self._scanner is None:
-            self._scanner = yara_x.Scanner(self._rules)
-            self._scanner.max_matches_per_pattern(MATCHES_PER_PATTERN)
-        self._scanner.set_timeout(timeout)
-        try:
-            found = self._scanner.scan(data).matching_rules
-        except yara_x.TimeoutError as error:
-            raise ScanError(f"YARA did not finish within {timeout} s") from error
-        except yara_x.ScanError as error:
-            raise ScanError(f"YARA failed: {error}") from error
+        if not self._is_worthwhile(data, timeout):
+            return []
+        found = self._rules.scan(data, timeout)
         return sorted((Match(rule.identifier, _strings(rule, data)) for rule in found), key=lambda match: match.rule)
+
+    def _is_worthwhile(self, data: bytes, timeout: int) -> bool:
+        """Return whether a rule may match: small buffers are searched at once, that is cheaper than asking."""
+        if self._stored.gate is None or len(data) < SMALL:
+            return True
+        for tests, sets in self._gate.items():
+            if tests_pass(tests, data):
+                for one, scanner in sets:
+                    if is_below(one.guard.limit, data) and _is_anchored(scanner.scan(data, timeout), one, data):
+                        return True
+        return False
+
+
+def _is_anchored(found: Any, gate: _Gate, data: bytes) -> bool:
+    """Return whether what yara-x found of a set is an anchor that counts for these bytes."""
+    if not found or not gate.patterns:
+        return bool(found)
+    identifiers = [pattern.identifier for pattern in found[0].patterns if pattern.matches]
+    return any(gate.patterns[int(identifier.removeprefix("$_"))].admits(data) for identifier in identifiers)
 
 
 def compile_rules(sources: Mapping[str, str | bytes]) -> tuple[RuleSet, list[DefinitionError]]:
@@ -93,23 +146,41 @@ def compile_rules(sources: Mapping[str, str | bytes]) -> tuple[RuleSet, list[Def
     Every file has a namespace of its own, so two files may use one rule name. ``include`` is refused: rules are given,
     never opened.
     """
-    import yara_x  # noqa: PLC0415 - as above
+    import yara_x  # noqa: PLC0415 - 10 ms and 37 MB that only scanning needs
 
     try:
-        return _compiled(sources), []
+        return _rule_set(sources), []
     except (UnicodeDecodeError, yara_x.CompileError):
         faults = {name: fault for name, source in sources.items() if (fault := _fault(name, source))}
-    return _compiled({name: source for name, source in sources.items() if name not in faults}), list(faults.values())
+    return _rule_set({name: source for name, source in sources.items() if name not in faults}), list(faults.values())
 
 
-def _compiled(sources: Mapping[str, str | bytes]) -> RuleSet:
+def _rule_set(sources: Mapping[str, str | bytes]) -> RuleSet:
+    texts = {name: _text(source) for name, source in sources.items()}
+    return RuleSet(_compiled(texts), _gate(texts))
+
+
+def _gate(texts: Mapping[str, str]) -> list[_Gate] | None:
+    """Return the compiled gate; None where rules have none, or yara-x does not take a piece of them as it took them."""
+    import yara_x  # noqa: PLC0415 - as above
+
+    sets = gate_sets(texts)
+    try:
+        return sets and [_Gate(one.guard, one.patterns, _compiled(one.sources)) for one in sets]
+    except yara_x.CompileError:
+        return None
+
+
+def _compiled(sources: Mapping[str, str]) -> bytes:
     import yara_x  # noqa: PLC0415 - as above
 
     compiler = yara_x.Compiler(includes_enabled=False)
     for name, source in sources.items():
         compiler.new_namespace(name)
-        compiler.add_source(_text(source), origin=name)
-    return RuleSet(compiler.build())
+        compiler.add_source(source, origin=name)
+    stream = io.BytesIO()
+    compiler.build().serialize_into(stream)
+    return stream.getvalue()
 
 
 def _fault(name: str, source: str | bytes) -> DefinitionError | None:
