@@ -4,19 +4,18 @@ Of what a condition demands (``rule_conditions``) any choice is right; the one t
 rare. ``3 of 5`` patterns need one of any three of them: the three cheapest.
 """
 
-import re
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Collection
 from typing import NamedTuple
 
+from volforensic.inventory.pattern_cost import pattern_cost, trimmed
 from volforensic.inventory.rule_conditions import AtLeast, Bytes, Node, Smaller
 from volforensic.inventory.rule_text import Pattern
 
 
 class Test(NamedTuple):
-    """The bytes at one of the places are these (``wanted``), or at none of them."""
+    """The bytes lie between the offsets of one of the places (``wanted``), or of none of them."""
 
-    places: frozenset[tuple[int, bytes]]
+    places: frozenset[tuple[int, int, bytes]]
     wanted: bool
 
 
@@ -39,7 +38,7 @@ def is_below(limit: int | None, data: bytes) -> bool:
 def tests_pass(tests: frozenset[Test], data: bytes) -> bool:
     """Return whether the bytes pass every test."""
     for places, wanted in tests:
-        if wanted != any(data.startswith(value, offset) for offset, value in places):
+        if wanted != any(data.find(value, start, end) >= 0 for start, end, value in places):
             return False
     return True
 
@@ -61,21 +60,23 @@ class Need(NamedTuple):
 
 EVERYWHERE = Guard(None, frozenset())
 _ENDLESS = float("inf")
-_DEEPEST = 16
+_PREFERENCE = 0.01
 
 
-def need_of(node: Node) -> Need:
-    """Return what is needed where a node holds."""
+def need_of(node: Node, preferred: Collection[Pattern] = ()) -> Need:
+    """Return what is needed where a node holds; ``preferred`` patterns are taken where they are enough."""
     if isinstance(node, Pattern):
-        return Need(EVERYWHERE, (Anchor(" ".join((node.value, *node.modifiers)), EVERYWHERE),), _cost(node))
+        pattern = trimmed(" ".join((node.value, *node.modifiers)))
+        factor = _PREFERENCE if node in preferred else 1
+        return Need(EVERYWHERE, (Anchor(pattern, EVERYWHERE),), pattern_cost(pattern).total * factor)
     if isinstance(node, Bytes):
-        test = Test(frozenset({(node.offset, node.value)}), node.wanted)
+        test = Test(frozenset({(node.offset, node.end, node.value)}), node.wanted)
         return Need(Guard(None, frozenset({test})), None, _ENDLESS)
     if isinstance(node, Smaller):
         return Need(Guard(node.size, frozenset()), None, _ENDLESS)
     if not isinstance(node, AtLeast):
         return Need(EVERYWHERE, None, _ENDLESS)
-    needs = [need_of(part) for part in node.parts]
+    needs = [need_of(part, preferred) for part in node.parts]
     if node.number == len(needs):
         guard = _meet([need.guard for need in needs])
     else:
@@ -107,62 +108,3 @@ def _join(guards: list[Guard]) -> Guard:
 
 
 join_guards = _join
-
-
-@cache
-def _cost(pattern: Pattern) -> float:
-    """Return what a pattern costs as an anchor: pieces to search for, and how often all rules are searched for it.
-
-    A piece is some 3 ms for each GB; all rules are 2.5 s for each GB of buffers that hold the pattern.
-    """
-    return _pieces(pattern.value, pattern.modifiers) + 800 * 2 ** (-_rarity(pattern.value) / 2)
-
-
-def pieces_of(pattern: str) -> int:
-    """Return how many pieces yara-x searches for on behalf of a pattern with its modifiers, roughly."""
-    match = _WRITTEN.fullmatch(pattern)
-    return _pieces(match[1], match[2].split()) if match else 1
-
-
-_WRITTEN = re.compile(r"""("(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/[a-z]*|\{[^}]*\})((?: .*)?)""", re.DOTALL)
-_GROUP = re.compile(r"\(([^()]*)\)([?*]|\{0?,)?")
-
-
-def _rarity(value: str) -> float:
-    """Return how many bytes of a pattern are fixed, roughly; words of small letters are names that programs share."""
-    if value.startswith("{"):
-        return 1.5 * len(re.findall(r"\b[0-9A-Fa-f]{2}\b", value))
-    if value.startswith("/"):
-        return float(sum(map(len, _runs(value))))
-    text = re.sub(r"\\x..|\\.", "~", value[1:-1])
-    return len(text) / 2 if re.fullmatch("[a-z_]+", text) else float(len(text))
-
-
-def _pieces(value: str, modifiers: Sequence[str]) -> int:
-    words = {modifier.partition("(")[0] for modifier in modifiers}
-    pieces = 1
-    if "xor" in words:
-        pieces *= 256 if "xor" in modifiers or "-" in " ".join(modifiers) else 1
-    if words & {"base64", "base64wide"}:
-        pieces *= 3
-    if {"wide", "ascii"} <= words:
-        pieces *= 2
-    if value.startswith("/"):
-        longest = max(map(len, _runs(value)), default=0)
-        pieces *= {0: 4096, 1: 4096, 2: 16, 3: 4}.get(longest, 2) + min(value.count("|"), 16) // 4
-    if "nocase" in words or re.search(r"/[a-z]*i[a-z]*$", value):
-        pieces *= 8
-    return pieces
-
-
-@cache
-def _runs(regex: str) -> list[str]:
-    """Return the runs of literal bytes of a regular expression, roughly: of alternatives, those of the shortest."""
-    text = regex[1 : regex.rindex("/")]
-    text = re.sub(r"\\[/.()\[\]{}$*+?|^\\\-]", "~", text)
-    text = re.sub(r"\[\^?\]?[^\]]*\]|\\x..|\\.|\.", "\0", text)
-    for _ in range(_DEEPEST):
-        text, changes = _GROUP.subn(lambda group: "\0" if group[2] else min(group[1].split("|"), key=len), text)
-        if not changes:
-            break
-    return re.findall(r"[^\0?*+|^$]+", re.sub(r"\{[0-9,]*\}|.[?*]", "\0", text))

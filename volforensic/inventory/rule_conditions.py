@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from volforensic.inventory.pattern_cost import first_bytes
 from volforensic.inventory.rule_text import CLOSING, OPENING, Pattern, Rule, RuleTextError, Token, closing
 
 _DEEPEST = 64
@@ -27,9 +28,10 @@ class Unknown(NamedTuple):
 
 
 class Bytes(NamedTuple):
-    """The bytes at an offset are these (``wanted``), or are not."""
+    """These bytes lie between two offsets (``wanted``), or do not."""
 
     offset: int
+    end: int
     value: bytes
     wanted: bool
 
@@ -109,8 +111,18 @@ def _term(tokens: Sequence[Token], scope: _Scope, depth: int) -> Node:
         return _of(tokens, scope, depth)
     if first.startswith("$"):
         is_plain = len(tokens) == 1 or (tokens[1].text in {"at", "in"} and not _has_comparison(tokens))
-        return _named(tokens[0], scope) if is_plain else UNKNOWN
+        return _placed(_named(tokens[0], scope), tokens[1:]) if is_plain else UNKNOWN
     return _comparison(tokens, scope)
+
+
+def _placed(node: Node, place: Sequence[Token]) -> Node:
+    """Return what ``$a in (0..1024)`` demands: the pattern, and that its first bytes are among the buffer's first."""
+    if not isinstance(node, Pattern) or [token.text for token in place[:2]] != ["in", "("] or len(place) != 6:  # noqa: PLR2004
+        return node
+    last, head = _number(place[4]), first_bytes(" ".join((node.value, *node.modifiers)))
+    if place[3].text != ".." or last is None or not head:
+        return node
+    return AtLeast(2, (node, Bytes(0, last + len(head), head, wanted=True)))
 
 
 def _has_comparison(tokens: Sequence[Token]) -> bool:
@@ -223,7 +235,7 @@ def _bytes(tokens: Sequence[Token], sign: str, value: int) -> Node:
     offset, size = _number(tokens[2]), int(function[1]) // 8
     if offset is None or not value < 1 << 8 * size:
         return UNKNOWN
-    return Bytes(offset, value.to_bytes(size, "big" if function[2] else "little"), sign == "==")
+    return Bytes(offset, offset + size, value.to_bytes(size, "big" if function[2] else "little"), sign == "==")
 
 
 def _number(token: Token) -> int | None:

@@ -10,11 +10,12 @@ without anchors (``residue``) are small sets of their own.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from volforensic.inventory.rule_anchors import Anchor, Guard, Test, join_guards, need_of, pieces_of
+from volforensic.inventory.pattern_cost import pattern_cost
+from volforensic.inventory.rule_anchors import Anchor, Guard, Test, join_guards, need_of
 from volforensic.inventory.rule_conditions import Node, condition_of
-from volforensic.inventory.rule_text import Rule, RuleTextError, rules_in
+from volforensic.inventory.rule_text import Pattern, Rule, RuleTextError, rules_in
 
-PIECES_PER_SET = 48
+PIECES_PER_SET = 58
 """Pieces of patterns that one set searches for."""
 _SMALLEST_CLASS = 16
 
@@ -60,12 +61,22 @@ def _needs(rules: Iterable[Rule]) -> tuple[list[Anchor], list[tuple[Rule, Guard]
         conditions[rule.name] = condition_of(rule, conditions)
         if "private" in rule.modifiers:
             continue
-        need = need_of(conditions[rule.name])
+        need = need_of(conditions[rule.name], _preferred(rule))
         if need.anchors is None:
             residue.append((rule, need.guard))
         else:
             anchors += need.anchors
     return anchors, residue
+
+
+def _preferred(rule: Rule) -> list[Pattern]:
+    """Return the patterns that the rule's metadata name as anchors: ``anchor = "$name_* $other"``, if they are enough."""
+    names = rule.anchor.split()
+    return [
+        pattern
+        for pattern in rule.patterns
+        if any(pattern.identifier == name or (name.endswith("*") and pattern.identifier.startswith(name[:-1])) for name in names)
+    ]
 
 
 def _only(source: str, rules: Sequence[Rule], wanted: Rule) -> str:
@@ -120,7 +131,7 @@ def _chunks(tests: frozenset[Test], patterns: Mapping[str, Guard]) -> Iterator[G
     chunk: dict[str, Guard] = {}
     room = PIECES_PER_SET
     for pattern, guard in sorted(patterns.items(), key=lambda item: -(item[1].limit or 1 << 63)):
-        pieces = pieces_of(pattern)
+        pieces = pattern_cost(pattern).pieces
         if chunk and pieces > room:
             yield _gate(tests, chunk)
             chunk, room = {}, PIECES_PER_SET

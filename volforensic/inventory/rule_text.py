@@ -44,7 +44,7 @@ class Pattern(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """One rule: name, modifiers (``private``, ``global``), the place of its text, patterns, words of its condition."""
+    """One rule: name, modifiers (``private``, ``global``), place of its text, patterns, condition, metadata ``anchor``."""
 
     name: str
     modifiers: frozenset[str]
@@ -52,6 +52,7 @@ class Rule(NamedTuple):
     end: int
     patterns: tuple[Pattern, ...]
     condition: tuple[Token, ...]
+    anchor: str = ""
 
 
 def rules_in(source: str) -> list[Rule]:
@@ -101,8 +102,21 @@ def _rule(source: str, tokens: Sequence[Token], start: int) -> tuple[Rule, int]:
     patterns = tuple(_patterns(source, parts.get("strings", ())))
     name = head[head.index("rule") + 1]
     modifiers = frozenset(head[: head.index("rule")])
-    rule = Rule(name, modifiers, tokens[start].start, tokens[end].end, patterns, tuple(parts["condition"]))
+    rule = Rule(
+        name,
+        modifiers,
+        tokens[start].start,
+        tokens[end].end,
+        patterns,
+        tuple(parts["condition"]),
+        _anchor(parts.get("meta", ())),
+    )
     return rule, end + 1
+
+
+def _anchor(meta: Sequence[Token]) -> str:
+    words = [token.text for token in meta]
+    return next((words[index + 2][1:-1] for index in range(len(words) - 2) if words[index : index + 2] == ["anchor", "="]), "")
 
 
 def closing(tokens: Sequence[Token], opening: int) -> int:
