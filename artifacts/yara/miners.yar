@@ -444,6 +444,7 @@ rule node_addon_of_cryptonight
     attack = "T1496.001"
     reference = "https://www.npmjs.com/package/cryptonight-hashing"
     family = "cryptonight"
+    anchor = "$hash_*"
   strings:
     $module_1 = "napi_register_module_v1"
     $module_2 = "node_register_module"

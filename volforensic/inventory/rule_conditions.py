@@ -1,16 +1,18 @@
 """What must hold wherever a YARA rule matches: a condition read as far as it is understood.
 
 A condition becomes a tree of ``AtLeast`` (``and``: all of them, ``or``: one of them, ``3 of ($a*)``: three) over
-patterns, tests of the bytes at fixed places and limits of the size. Everything else, ``not`` above all, is ``UNKNOWN``:
+patterns, tests of the bytes at fixed places and limits of the size. Everything else, ``not`` above all, is unknown:
 nothing is claimed about it. The tree is therefore true wherever the condition is, never the other way round. Source:
-the YARA manual ("Writing YARA rules"), its table of precedence: ``not`` binds closest, then comparisons, ``and``, ``or``.
+the YARA manual ("Writing YARA rules"), its table of precedence: ``not``, comparisons, ``and``, ``or``.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from volforensic.inventory.pattern_cost import first_bytes
+import msgspec
+
+from volforensic.inventory.pattern_estimates import Cost, first_bytes, pattern_cost, trimmed
 from volforensic.inventory.rule_text import CLOSING, OPENING, Pattern, Rule, RuleTextError, Token, closing
 
 _DEEPEST = 64
@@ -23,11 +25,11 @@ _COMPARISONS = {"==", "!=", "<", ">", "<=", ">=", "contains", "matches", "starts
 _UNITS = {"KB": 1 << 10, "MB": 1 << 20}
 
 
-class Unknown(NamedTuple):
+class Unknown(msgspec.Struct, frozen=True, array_like=True, tag=0):
     """Nothing is claimed."""
 
 
-class Bytes(NamedTuple):
+class Bytes(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """These bytes lie between two offsets (``wanted``), or do not."""
 
     offset: int
@@ -36,20 +38,27 @@ class Bytes(NamedTuple):
     wanted: bool
 
 
-class Smaller(NamedTuple):
+class Smaller(msgspec.Struct, frozen=True, array_like=True, tag=2):
     """The buffer has fewer bytes than this."""
 
     size: int
 
 
-class AtLeast(NamedTuple):
+class Found(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """A pattern (a rule's, or a weaker one) is there."""
+
+    pattern: str
+    cost: Cost
+
+
+class AtLeast(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """So many of the parts hold."""
 
     number: int
     parts: tuple["Node", ...]
 
 
-Node = Unknown | Pattern | Bytes | Smaller | AtLeast
+Node = Unknown | Bytes | Smaller | Found | AtLeast
 UNKNOWN = Unknown()
 
 
@@ -115,26 +124,35 @@ def _term(tokens: Sequence[Token], scope: _Scope, depth: int) -> Node:
     return _comparison(tokens, scope)
 
 
-def _placed(node: Node, place: Sequence[Token]) -> Node:
+def _placed(pattern: Pattern | None, place: Sequence[Token]) -> Node:
     """Return what ``$a in (0..1024)`` demands: the pattern, and that its first bytes are among the buffer's first."""
-    if not isinstance(node, Pattern) or [token.text for token in place[:2]] != ["in", "("] or len(place) != 6:  # noqa: PLR2004
-        return node
-    last, head = _number(place[4]), first_bytes(" ".join((node.value, *node.modifiers)))
-    if place[3].text != ".." or last is None or not head:
-        return node
-    return AtLeast(2, (node, Bytes(0, last + len(head), head, wanted=True)))
+    if pattern is None:
+        return UNKNOWN
+    words = [token.text for token in place]
+    if len(words) != 6 or words[:2] != ["in", "("] or words[3] != "..":
+        return found(pattern)
+    last, head = _number(place[4]), first_bytes(pattern.text)
+    if last is None or not head:
+        return found(pattern)
+    return AtLeast(2, (found(pattern), Bytes(0, last + len(head), head, wanted=True)))
+
+
+def found(pattern: Pattern) -> Found:
+    """Return the demand that a pattern is there; ends of a regular expression that say little are left out."""
+    text = trimmed(pattern.text)
+    return Found(text, pattern_cost(text))
 
 
 def _has_comparison(tokens: Sequence[Token]) -> bool:
     return any(token.text in _COMPARISONS or token.text == "not" for token in tokens)
 
 
-def _named(token: Token, scope: _Scope) -> Node:
+def _named(token: Token, scope: _Scope) -> Pattern | None:
     """Return the pattern that ``$name`` or ``#name`` stands for."""
     if len(token.text) == 1:
-        return scope.current or UNKNOWN
-    found = [pattern for pattern in scope.patterns if pattern.identifier[1:] == token.text[1:]]
-    return found[0] if len(found) == 1 else UNKNOWN
+        return scope.current
+    named = [pattern for pattern in scope.patterns if pattern.identifier[1:] == token.text[1:]]
+    return named[0] if len(named) == 1 else None
 
 
 def _of(tokens: Sequence[Token], scope: _Scope, depth: int) -> Node:
@@ -143,7 +161,7 @@ def _of(tokens: Sequence[Token], scope: _Scope, depth: int) -> Node:
     rest = tokens[end:]
     if rest and (rest[0].text not in {"at", "in"} or _has_comparison(rest)):
         return UNKNOWN
-    return _counted(tokens[0], items)
+    return _counted(tokens[0], [found(item) if isinstance(item, Pattern) else item for item in items])
 
 
 def _counted(quantifier: Token, items: Sequence[Node]) -> Node:
@@ -153,7 +171,7 @@ def _counted(quantifier: Token, items: Sequence[Node]) -> Node:
     return AtLeast(min(number, len(items)), tuple(items))
 
 
-def _items(tokens: Sequence[Token], start: int, scope: _Scope, depth: int) -> tuple[list[Node], int]:
+def _items(tokens: Sequence[Token], start: int, scope: _Scope, depth: int) -> tuple[list[Pattern | Node], int]:
     """Return the members of a set and where the text goes on; none where one of them is not understood.
 
     A pattern that is named twice stays twice: so the count of them is right, whether yara-x counts it twice or not.
@@ -163,12 +181,15 @@ def _items(tokens: Sequence[Token], start: int, scope: _Scope, depth: int) -> tu
     if start >= len(tokens) or tokens[start].text != "(":
         return [], len(tokens)
     end = closing(tokens, start)
-    items: list[Node] = []
+    items: list[Pattern | Node] = []
     for part in _split(tokens[start + 1 : end], ","):
-        if len(part) == 2 and part[0].text.startswith("$") and part[1].text == "*":  # noqa: PLR2004 - $name and *
-            items += [pattern for pattern in scope.patterns if pattern.identifier.startswith(part[0].text)]
-        elif part and part[-1].text == "*":
+        words = [token.text for token in part]
+        if len(words) == 2 and words[0].startswith("$") and words[1] == "*":
+            items += [pattern for pattern in scope.patterns if pattern.identifier.startswith(words[0])]
+        elif words[-1:] == ["*"]:
             return [], end + 1
+        elif len(words) == 1 and words[0].startswith("$"):
+            items.append(_named(part[0], scope) or UNKNOWN)
         else:
             items.append(_expression(part, scope, depth + 1))
     return items, end + 1
@@ -206,9 +227,7 @@ def _comparison(tokens: Sequence[Token], scope: _Scope) -> Node:
     value = _number(right[0]) if len(right) == 1 else None
     if counted:
         is_more_than_others = not signs or (sign == ">" and bool(_counts(right, scope)))
-        is_one_needed = value is not None and (
-            (sign in {">=", "=="} and value >= 1) or (sign == ">" and value >= 0)
-        )
+        is_one_needed = value is not None and ((sign in {">=", "=="} and value >= 1) or (sign == ">" and value >= 0))
         return AtLeast(1, tuple(counted)) if is_more_than_others or is_one_needed else UNKNOWN
     if value is None:
         return UNKNOWN
@@ -224,13 +243,14 @@ def _counts(tokens: Sequence[Token], scope: _Scope) -> list[Node]:
     parts = _split(tokens, "+")
     if not all(len(part) == 1 and part[0].text.startswith("#") for part in parts):
         return []
-    return [_named(part[0], scope) for part in parts]
+    named = [_named(part[0], scope) for part in parts]
+    return [found(pattern) if pattern else UNKNOWN for pattern in named]
 
 
 def _bytes(tokens: Sequence[Token], sign: str, value: int) -> Node:
     function = _INTEGER_READER.fullmatch(tokens[0].text)
     words = [token.text for token in tokens[1:]]
-    if function is None or sign not in {"==", "!="} or len(words) != 3 or (words[0], words[2]) != ("(", ")"):  # noqa: PLR2004
+    if function is None or sign not in {"==", "!="} or len(words) != 3 or (words[0], words[2]) != ("(", ")"):
         return UNKNOWN
     offset, size = _number(tokens[2]), int(function[1]) // 8
     if offset is None or not value < 1 << 8 * size:

@@ -1,7 +1,7 @@
 """The text of YARA rules in pieces: rules, their patterns and the words of their conditions.
 
 Only so much of the grammar is read as finding what a rule needs takes (``rule_conditions``); yara-x has compiled the
-text before and is the judge of it. Sources: the YARA manual ("Writing YARA rules") and yara-x's "differences with YARA".
+text before and is the judge of it. Sources: the YARA manual ("Writing YARA rules"), "YARA-X vs YARA" of yara-x.
 """
 
 import re
@@ -42,9 +42,14 @@ class Pattern(NamedTuple):
     value: str
     modifiers: tuple[str, ...]
 
+    @property
+    def text(self) -> str:
+        """Value and modifiers, as a rule has them; not ``private``, for yara-x says nothing of what is private."""
+        return " ".join((self.value, *(modifier for modifier in self.modifiers if modifier != "private")))
+
 
 class Rule(NamedTuple):
-    """One rule: name, modifiers (``private``, ``global``), place of its text, patterns, condition, metadata ``anchor``."""
+    """One rule: name, modifiers (``private``, ``global``), its place, patterns, condition, metadatum ``anchor``."""
 
     name: str
     modifiers: frozenset[str]
@@ -116,7 +121,9 @@ def _rule(source: str, tokens: Sequence[Token], start: int) -> tuple[Rule, int]:
 
 def _anchor(meta: Sequence[Token]) -> str:
     words = [token.text for token in meta]
-    return next((words[index + 2][1:-1] for index in range(len(words) - 2) if words[index : index + 2] == ["anchor", "="]), "")
+    return next(
+        (words[index + 2][1:-1] for index in range(len(words) - 2) if words[index : index + 2] == ["anchor", "="]), ""
+    )
 
 
 def closing(tokens: Sequence[Token], opening: int) -> int:

@@ -7,14 +7,15 @@ in them the time limit would never pass. So the parent compiles and hands on ``R
 
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from volforensic.errors import DefinitionError
 from volforensic.inventory.rule_anchors import Guard, Test, is_below, tests_pass
-from volforensic.inventory.rule_gate import gate_sets
+from volforensic.inventory.rule_demands import Facts, may_hold
+from volforensic.inventory.rule_gate import Demand, gate_plan
 from volforensic.record import Row
 from volforensic.record import text as as_text
 
@@ -53,7 +54,7 @@ class _Gate(msgspec.Struct, array_like=True, frozen=True):
     """A set of the gate as it is kept: as ``GateSet``, compiled."""
 
     guard: Guard
-    patterns: list[Guard]
+    patterns: list[int]
     rules: bytes
 
 
@@ -62,6 +63,7 @@ class _RuleSetFile(msgspec.Struct, array_like=True, frozen=True):
 
     rules: bytes
     gate: list[_Gate] | None
+    demands: list[Demand]
 
 
 class _Scanner:
@@ -91,12 +93,12 @@ class _Scanner:
 class RuleSet:
     """Compiled rules and the scanner over them. One process uses it at a time, one buffer after the other."""
 
-    def __init__(self, rules: bytes, gate: Sequence[_Gate] | None) -> None:
-        """Hold rules as yara-x serialises them, and the gate before them (``rule_gate``; None: there is none)."""
-        self._stored = _RuleSetFile(rules, None if gate is None else list(gate))
-        self._rules = _Scanner(rules, MATCHES_PER_PATTERN)
+    def __init__(self, stored: _RuleSetFile) -> None:
+        """Hold rules as yara-x serialises them, and the gate before them (``rule_gate``)."""
+        self._stored = stored
+        self._rules = _Scanner(stored.rules, MATCHES_PER_PATTERN)
         self._gate: dict[frozenset[Test], list[tuple[_Gate, _Scanner]]] = {}
-        for one in gate or ():
+        for one in stored.gate or ():
             self._gate.setdefault(one.guard.tests, []).append((one, _Scanner(one.rules, 1)))
 
     def serialize(self) -> bytes:
@@ -106,8 +108,7 @@ class RuleSet:
     @classmethod
     def deserialize(cls, data: bytes) -> "RuleSet":
         """Return the rules that ``serialize`` wrote. Only for bytes of our own: compiled rules are code."""
-        stored = msgspec.msgpack.decode(data, type=_RuleSetFile)
-        return cls(stored.rules, stored.gate)
+        return cls(msgspec.msgpack.decode(data, type=_RuleSetFile))
 
     def scan(self, data: bytes, timeout: int = TIMEOUT_SECONDS) -> list[Match]:
         """Return the rules that match the bytes, in the order of their names.
@@ -124,20 +125,30 @@ class RuleSet:
         """Return whether a rule may match: small buffers are searched at once, that is cheaper than asking."""
         if self._stored.gate is None or len(data) < SMALL:
             return True
+        searched: list[int] = []
+        found: set[int] = set()
+        for gate, scanner in self._sets(data):
+            searched += gate.patterns
+            for rule in scanner.scan(data, timeout):
+                numbers = _numbers(gate, rule)
+                if not numbers:
+                    return True
+                found |= numbers
+        facts = Facts(data, set(searched), found)
+        demands = (demand for demand in self._stored.demands if not found.isdisjoint(demand.anchors))
+        return any(may_hold(demand.condition, facts) for demand in demands)
+
+    def _sets(self, data: bytes) -> Iterator[tuple[_Gate, _Scanner]]:
+        """Yield the sets of the gate that these bytes have to pass."""
         for tests, sets in self._gate.items():
             if tests_pass(tests, data):
-                for one, scanner in sets:
-                    if is_below(one.guard.limit, data) and _is_anchored(scanner.scan(data, timeout), one, data):
-                        return True
-        return False
+                yield from ((gate, scanner) for gate, scanner in sets if is_below(gate.guard.limit, data))
 
 
-def _is_anchored(found: Any, gate: _Gate, data: bytes) -> bool:
-    """Return whether what yara-x found of a set is an anchor that counts for these bytes."""
-    if not found or not gate.patterns:
-        return bool(found)
-    identifiers = [pattern.identifier for pattern in found[0].patterns if pattern.matches]
-    return any(gate.patterns[int(identifier.removeprefix("$_"))].admits(data) for identifier in identifiers)
+def _numbers(gate: _Gate, rule: Any) -> set[int]:
+    """Return the numbers of the patterns of a set that yara-x found; none: a rule of the residue matches."""
+    identifiers = [pattern.identifier for pattern in rule.patterns if pattern.matches] if gate.patterns else []
+    return {gate.patterns[int(identifier.removeprefix("$_"))] for identifier in identifiers}
 
 
 def compile_rules(sources: Mapping[str, str | bytes]) -> tuple[RuleSet, list[DefinitionError]]:
@@ -156,19 +167,17 @@ def compile_rules(sources: Mapping[str, str | bytes]) -> tuple[RuleSet, list[Def
 
 
 def _rule_set(sources: Mapping[str, str | bytes]) -> RuleSet:
-    texts = {name: _text(source) for name, source in sources.items()}
-    return RuleSet(_compiled(texts), _gate(texts))
-
-
-def _gate(texts: Mapping[str, str]) -> list[_Gate] | None:
-    """Return the compiled gate; None where rules have none, or yara-x does not take a piece of them as it took them."""
+    """Compile rules and the gate before them; none where yara-x does not take a piece of them as it took the whole."""
     import yara_x  # noqa: PLC0415 - as above
 
-    sets = gate_sets(texts)
+    texts = {name: _text(source) for name, source in sources.items()}
+    rules = _compiled(texts)
+    plan = gate_plan(texts)
     try:
-        return sets and [_Gate(one.guard, one.patterns, _compiled(one.sources)) for one in sets]
+        gate = None if plan is None else [_Gate(one.guard, one.patterns, _compiled(one.sources)) for one in plan.sets]
     except yara_x.CompileError:
-        return None
+        gate = None
+    return RuleSet(_RuleSetFile(rules, gate, plan.demands if plan else []))
 
 
 def _compiled(sources: Mapping[str, str]) -> bytes:

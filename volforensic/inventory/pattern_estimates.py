@@ -17,6 +17,7 @@ _LONE_SIGNS = frozenset({":", "=", " ", "\\/", '"', "'"})
 _LEAST_FIXED = 11
 _HITS = 800
 """A piece costs some 3 ms for each GB; all rules cost some 2.5 s for each GB of the buffers that hold the pattern."""
+_SPACE_WEIGHT, _LETTER_WEIGHT, _SIGN_WEIGHT = 12, 18, 20
 _PATTERN = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*")|(?P<regex>/(?:[^/\\]|\\.)*/)(?P<flags>[a-z]*)|(?P<hex>\{[^}]*\})""", re.DOTALL
 )
@@ -57,6 +58,29 @@ def pattern_cost(pattern: str) -> Cost:
     else:
         cost = _hex_cost(match["hex"])
     return cost._replace(pieces=cost.pieces * _factor(pattern[match.end() :], modifiers))
+
+
+@cache
+def likely_piece(pattern: str) -> str:
+    """Return the four letters of a pattern that yara-x is likely to look for: signs before letters before spaces.
+
+    Sets of patterns with pieces that are alike are searched for faster.
+    """
+    match = _PATTERN.match(pattern)
+    if match is None or match["hex"]:
+        return ""
+    if match["text"]:
+        text = re.sub(r"\\x..|\\(.)", r"\1", match["text"][1:-1])
+    else:
+        letters = (text[-1] if kind == "literal" else "\0" for kind, text in _regex_tokens(match["regex"]))
+        text = max("".join(letters).split("\0"), key=len)
+    windows = [text[start : start + PIECE_SIZE] for start in range(max(1, len(text) - PIECE_SIZE + 1))]
+    return max(windows, key=_quality)
+
+
+def _quality(piece: str) -> int:
+    weights = (_SPACE_WEIGHT if sign == " " else _LETTER_WEIGHT if sign.isalpha() else _SIGN_WEIGHT for sign in piece)
+    return sum(weights) + 2 * len(set(piece))
 
 
 def _factor(text: str, modifiers: list[str]) -> int:
@@ -144,9 +168,7 @@ def _regex_cost(regex: str, *, is_nocase: bool) -> Cost:
     return cost._replace(pieces=max(2**PIECE_SIZE, 2 * cost.pieces)) if is_nocase else cost
 
 
-def _alternatives(
-    tokens: list[tuple[str | None, str]], index: int, *, is_nocase: bool, depth: int
-) -> tuple[Cost, int]:
+def _alternatives(tokens: list[tuple[str | None, str]], index: int, *, is_nocase: bool, depth: int) -> tuple[Cost, int]:
     """Return the cost of ``a|b|c`` up to its bracket: all are searched for, the commonest counts."""
     costs = []
     while True:
