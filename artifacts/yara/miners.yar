@@ -354,7 +354,7 @@ rule gpu_miner_options_elf
     attack = "T1496.001"
     reference = "https://github.com/doktor83/SRBMiner-Multi"
     family = "gpu-miner"
-    anchor = "$share_1 $share_3 $share_4 $share_5 $share_6 $share_7 $share_8"
+    anchor = "$algorithm_*"
   strings:
     $algorithm_1 = "kawpow"
     $algorithm_2 = "autolykos2"

@@ -12,6 +12,9 @@ PIECE_SIZE = 4
 _UNSEARCHABLE = 4096
 _SHORT_PIECES = {0: _UNSEARCHABLE, 1: _UNSEARCHABLE, 2: 8, 3: 4}
 _DEEPEST = 16
+_NOCASE_PIECES = 10
+_FEW = 2
+"""Up to so many alternatives are searched for as they are; of more, what may stand beside them counts too."""
 _LONE_SIGNS = frozenset({":", "=", " ", "\\/", '"', "'"})
 """Signs that a regular expression often ends with, after classes that yara-x would spell out."""
 _LEAST_FIXED = 11
@@ -124,7 +127,7 @@ def trimmed(pattern: str) -> str:
         start += 2 if start + 1 < end and tokens[start + 1][0] == "quantifier" else 1
     kept = "".join(text for _, text in tokens[start:end])
     cost = _regex_cost(kept, is_nocase=False)
-    if cost.pieces > 1 or cost.fixed < _LEAST_FIXED:
+    if cost.pieces > _FEW or cost.fixed < _LEAST_FIXED:
         return pattern
     return f"/{kept}/{match['flags']}{pattern[match.end() :]}"
 
@@ -163,9 +166,9 @@ def _is_open(token: tuple[str | None, str]) -> bool:
 
 def _regex_cost(regex: str, *, is_nocase: bool) -> Cost:
     cost = _alternatives(_regex_tokens(f"/{regex}/"), 0, is_nocase=False, depth=0)[0]
-    if 1 < cost.pieces < _UNSEARCHABLE and re.search(r"[?*]|\{0", regex):
-        cost = cost._replace(pieces=2 * cost.pieces)
-    return cost._replace(pieces=max(2**PIECE_SIZE, 2 * cost.pieces)) if is_nocase else cost
+    if is_nocase:
+        return cost._replace(pieces=max(_NOCASE_PIECES, 2 * cost.pieces))
+    return cost._replace(pieces=cost.pieces + (cost.pieces + 1) // 2) if "(" in regex else cost
 
 
 def _alternatives(tokens: list[tuple[str | None, str]], index: int, *, is_nocase: bool, depth: int) -> tuple[Cost, int]:
@@ -196,7 +199,8 @@ def _sequence(tokens: list[tuple[str | None, str]], index: int, *, is_nocase: bo
             continue
         best, run = min(best, _run_pieces(run, is_nocase=is_nocase)), ""
         if inner is not None and is_needed:
-            best, fixed = min(best, inner.pieces), fixed + inner.fixed
+            pieces = inner.pieces if inner.pieces <= _FEW else 2 * inner.pieces
+            best, fixed = min(best, pieces), fixed + inner.fixed
         elif kind == "class" and text.startswith("["):
             fixed += 0.25
     return Cost(min(best, _run_pieces(run, is_nocase=is_nocase)), fixed), index

@@ -24,22 +24,13 @@ class Guard(NamedTuple):
     limit: int | None
     tests: frozenset[Test]
 
-    def admits(self, data: bytes) -> bool:
-        """Return whether something that has this guard may match the bytes."""
-        return is_below(self.limit, data) and tests_pass(self.tests, data)
 
-
-def is_below(limit: int | None, data: bytes) -> bool:
-    """Return whether the bytes are fewer than a limit (None: any number is)."""
-    return limit is None or len(data) < limit
-
-
-def tests_pass(tests: frozenset[Test], data: bytes) -> bool:
-    """Return whether the bytes pass every test."""
-    for places, wanted in tests:
-        if wanted != any(data.find(value, start, end) >= 0 for start, end, value in places):
-            return False
-    return True
+def passes(test: Test, data: bytes) -> bool:
+    """Return whether the bytes pass a test."""
+    for start, end, value in test.places:
+        if data.find(value, start, end) >= 0:
+            return test.wanted
+    return not test.wanted
 
 
 class Anchor(NamedTuple):

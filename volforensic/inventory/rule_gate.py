@@ -17,7 +17,7 @@ from volforensic.inventory.rule_conditions import AtLeast, Found, Node, Unknown,
 from volforensic.inventory.rule_demands import Demanded, Numbered, Several
 from volforensic.inventory.rule_text import Rule, RuleTextError, rules_in
 
-PIECES_PER_SET = 56
+PIECES_PER_SET = 54
 """Pieces of patterns that one set searches for."""
 _SMALLEST_CLASS = 16
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from volforensic.errors import DefinitionError
-from volforensic.inventory.rule_anchors import Guard, Test, is_below, tests_pass
+from volforensic.inventory.rule_anchors import Guard, passes
 from volforensic.inventory.rule_demands import Facts, may_hold
 from volforensic.inventory.rule_gate import Demand, gate_plan
 from volforensic.record import Row
@@ -27,7 +27,7 @@ STRINGS_PER_RULE = 16
 """Matched strings that are kept of one rule."""
 STRING_SIZE = 200
 """Bytes that are kept of one matched string."""
-SMALL = 4096
+SMALL = 8192
 """Buffers below this size are searched without the gate."""
 
 
@@ -70,24 +70,29 @@ class _Scanner:
     """One compiled set. What yara-x makes of it is made with the first scan, in the process that scans."""
 
     def __init__(self, compiled: bytes, most_matches: int) -> None:
-        self.compiled = compiled
+        self._compiled = compiled
         self._most_matches = most_matches
         self._scanner: Any = None
+        self._errors: tuple[type[Exception], ...] = ()
 
     def scan(self, data: bytes, timeout: int) -> Any:
         """Return the matching rules of yara-x; errors as ``RuleSet.scan``."""
-        import yara_x  # noqa: PLC0415 - as below
-
         if self._scanner is None:
-            self._scanner = yara_x.Scanner(yara_x.Rules.deserialize_from(io.BytesIO(self.compiled)))
-            self._scanner.max_matches_per_pattern(self._most_matches)
+            self._open()
         self._scanner.set_timeout(timeout)
         try:
             return self._scanner.scan(data).matching_rules
-        except yara_x.TimeoutError as error:
-            raise ScanError(f"YARA did not finish within {timeout} s") from error
-        except yara_x.ScanError as error:
-            raise ScanError(f"YARA failed: {error}") from error
+        except self._errors as error:
+            is_late = isinstance(error, self._errors[0])
+            message = f"YARA did not finish within {timeout} s" if is_late else f"YARA failed: {error}"
+            raise ScanError(message) from error
+
+    def _open(self) -> None:
+        import yara_x  # noqa: PLC0415 - 10 ms and 37 MB that only scanning needs
+
+        self._errors = (yara_x.TimeoutError, yara_x.ScanError)
+        self._scanner = yara_x.Scanner(yara_x.Rules.deserialize_from(io.BytesIO(self._compiled)))
+        self._scanner.max_matches_per_pattern(self._most_matches)
 
 
 class RuleSet:
@@ -97,9 +102,12 @@ class RuleSet:
         """Hold rules as yara-x serialises them, and the gate before them (``rule_gate``)."""
         self._stored = stored
         self._rules = _Scanner(stored.rules, MATCHES_PER_PATTERN)
-        self._gate: dict[frozenset[Test], list[tuple[_Gate, _Scanner]]] = {}
-        for one in stored.gate or ():
-            self._gate.setdefault(one.guard.tests, []).append((one, _Scanner(one.rules, 1)))
+        gate = stored.gate or []
+        self._tests = list(dict.fromkeys(test for one in gate for test in one.guard.tests))
+        self._gate: dict[frozenset[int], list[tuple[_Gate, _Scanner]]] = {}
+        for one in gate:
+            tests = frozenset(map(self._tests.index, one.guard.tests))
+            self._gate.setdefault(tests, []).append((one, _Scanner(one.rules, 1)))
 
     def serialize(self) -> bytes:
         """Return the compiled rules for ``deserialize`` in another process with the same yara-x."""
@@ -134,15 +142,21 @@ class RuleSet:
                 if not numbers:
                     return True
                 found |= numbers
+        if not found:
+            return False
         facts = Facts(data, set(searched), found)
         demands = (demand for demand in self._stored.demands if not found.isdisjoint(demand.anchors))
         return any(may_hold(demand.condition, facts) for demand in demands)
 
     def _sets(self, data: bytes) -> Iterator[tuple[_Gate, _Scanner]]:
         """Yield the sets of the gate that these bytes have to pass."""
+        failed = {number for number, test in enumerate(self._tests) if not passes(test, data)}
+        size = len(data)
         for tests, sets in self._gate.items():
-            if tests_pass(tests, data):
-                yield from ((gate, scanner) for gate, scanner in sets if is_below(gate.guard.limit, data))
+            if failed.isdisjoint(tests):
+                for gate, scanner in sets:
+                    if gate.guard.limit is None or size < gate.guard.limit:
+                        yield gate, scanner
 
 
 def _numbers(gate: _Gate, rule: Any) -> set[int]:
