@@ -177,9 +177,15 @@ def ungated(sources: dict[str, bytes]) -> RuleSet:
     )
 
 
+def ask_the_gate_of_every_buffer(patch: pytest.MonkeyPatch) -> None:
+    """Take away the limits beyond which the rules are searched for without the gate."""
+    for name, value in (("SMALL", 0), ("MOST_SETS", 1000), ("MOST_SETS_OF_ELF", 1000)):
+        patch.setattr(scanner, name, value)
+
+
 @pytest.fixture
 def always_gated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanner, "SMALL", 0)
+    ask_the_gate_of_every_buffer(monkeypatch)
 
 
 @pytest.mark.usefixtures("always_gated")
@@ -249,7 +255,7 @@ def test_random_rules_are_answered_as_without_the_gate(
     assert errors == []
     full = ungated({"a.yar": source.encode()})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scanner, "SMALL", 0)
+        ask_the_gate_of_every_buffer(patch)
         for data in (*buffers, b"".join(buffers), "".join(WORDS).encode(), b"abcd" * 3):
             assert [match.rule for match in rules.scan(data)] == [match.rule for match in full.scan(data)]
 
