@@ -126,6 +126,7 @@ rule bot_xorddos
     attack = "T1498, T1053.003"
     reference = "https://attack.mitre.org/techniques/T1498/"
     family = "xorddos"
+    anchor = "$key $1 $2 $3 $4 $5 $7 $8"
   strings:
     $key = "BB2FA36AAA9541F0"
     $1 = "/etc/cron.hourly/gcc.sh"

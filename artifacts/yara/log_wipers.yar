@@ -51,6 +51,7 @@ rule log_wiper_elf
     attack = "T1070.002"
     reference = "https://attack.mitre.org/techniques/T1070/002/"
     family = "log-wiper"
+    anchor = "$1 $2 $3 $4 $5 $6 $7 $8 $9 $10 $11 $12 $13"
   strings:
     $file_1 = "wtmp"
     $file_2 = "utmp"

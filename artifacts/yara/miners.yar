@@ -354,6 +354,7 @@ rule gpu_miner_options_elf
     attack = "T1496.001"
     reference = "https://github.com/doktor83/SRBMiner-Multi"
     family = "gpu-miner"
+    anchor = "$algorithm_*"
   strings:
     $algorithm_1 = "kawpow"
     $algorithm_2 = "autolykos2"
@@ -443,6 +444,7 @@ rule node_addon_of_cryptonight
     attack = "T1496.001"
     reference = "https://www.npmjs.com/package/cryptonight-hashing"
     family = "cryptonight"
+    anchor = "$hash_*"
   strings:
     $module_1 = "napi_register_module_v1"
     $module_2 = "node_register_module"

@@ -12,6 +12,7 @@ rule preload_process_hider
     attack = "T1014, T1574.006"
     reference = "https://github.com/gianlucaborello/libprocesshider"
     family = "libprocesshider"
+    anchor = "$2 $3 $4 $5"
   strings:
     $readdir = "readdir"
     $dlsym = "dlsym"
@@ -120,6 +121,7 @@ rule kernel_module_of_a_known_name
     attack = "T1014, T1547.006"
     reference = "https://github.com/m0nad/Diamorphine"
     family = "kernel-rootkit"
+    anchor = "$1 $2 $3 $4 $5 $6 $7 $8 $9 $10 $11 $12 $13 $14 $15 $16 $17 $18 $19 $20 $21 $22 $23 $24 $25 $26 $27 $28 $29 $30 $31 $32 $33 $34 $35 $36 $37 $38"
   strings:
     $module = "vermagic="
     $1 = "diamorphine"
@@ -174,6 +176,7 @@ rule kernel_module_hooks_system_calls
     attack = "T1014, T1547.006"
     reference = "https://docs.kernel.org/trace/ftrace-uses.html"
     family = "kernel-rootkit"
+    anchor = "$way_*"
   strings:
     $module = "vermagic="
     $way_1 = "sys_call_table"
@@ -303,6 +306,7 @@ rule preload_hooks_of_logins_and_files
     attack = "T1014, T1574.006, T1556.003"
     reference = "https://github.com/chokepoint/azazel"
     family = "preload-rootkit"
+    anchor = "$login_*"
   strings:
     $next = "dlsym" fullword
     $file_1 = "readdir" fullword
@@ -347,6 +351,7 @@ rule preload_rootkit_of_a_known_name
     attack = "T1014, T1574.006"
     reference = "https://github.com/ldpreload/Medusa"
     family = "preload-rootkit"
+    anchor = "$1 $2 $3 $4 $5 $6 $7 $8 $9 $10 $11 $12 $13 $14 $15 $16 $17 $18 $19 $20 $21 $22 $23 $24"
   strings:
     $next = "dlsym" fullword
     $1 = "libselinux.so.0jynx"
