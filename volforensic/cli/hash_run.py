@@ -18,7 +18,7 @@ from volforensic.cli.terminal import Terminal
 from volforensic.errors import EXIT_COMPLETE, EXIT_PARTIAL, HostError
 from volforensic.hashing import HashedSource, HashOptions, hashed_source
 from volforensic.inventory.hash_sets import HashSets
-from volforensic.inventory.rule_files import load_yara_rules
+from volforensic.inventory.rule_files import is_worth_a_gate, load_yara_rules
 from volforensic.report.bodyfile import bodyfile_lines
 from volforensic.report.dfxml import DfxmlSource, dfxml_parts
 from volforensic.report.sha256sum import sha256sum_lines
@@ -50,9 +50,10 @@ def run_hash(request: HashRequest, terminal: Terminal) -> int:
 
 
 def _run(request: HashRequest, terminal: Terminal, sets: HashSets) -> int:
+    gated = is_worth_a_gate([request.source])
     options = HashOptions(
         sets=sets if sets.sets else None,
-        rules=b"" if request.without_yara else load_yara_rules(request.yara).compiled,
+        rules=b"" if request.without_yara else load_yara_rules(request.yara, gated=gated).compiled,
         hashes=_hashes(request),
         with_image=request.with_image,
         jobs=request.jobs,

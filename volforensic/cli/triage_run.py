@@ -27,7 +27,7 @@ from volforensic.errors import (
     VolforensicError,
 )
 from volforensic.inventory.hash_sets import HashSets
-from volforensic.inventory.rule_files import load_yara_rules
+from volforensic.inventory.rule_files import is_worth_a_gate, load_yara_rules
 from volforensic.items import NOT_READ, Outcome, source_fields
 from volforensic.record import SEVERITIES
 from volforensic.reporting import REPORT_PATH, write_report
@@ -72,7 +72,7 @@ def _run(request: Request, terminal: Terminal, sets: HashSets, *, as_json: bool)
     options = TriageOptions(
         sets=sets if sets.sets else None,
         definitions=load_definitions(request.artifacts),
-        yara=load_yara_rules(request.yara),
+        yara=load_yara_rules(request.yara, gated=is_worth_a_gate(request.sources)),
         jobs=request.jobs,
         second_reader=request.profile == "full",
         every_file=request.profile != "quick",

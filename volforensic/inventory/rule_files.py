@@ -13,6 +13,7 @@ from volforensic.record import SEVERITIES, Row
 BUILT_IN = Path(__file__).parent.parent / "artifacts" / "yara"
 _SUFFIXES = (".yar", ".yara")
 _LARGEST_FILE = 16 << 20
+_GATE_PAYS_FROM = 2 << 30
 
 
 class YaraRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,8 +24,16 @@ class YaraRules(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str]
 
 
-def load_yara_rules(paths: Sequence[Path] = ()) -> YaraRules:
-    """Return our own rules and those of the examiner's files and folders.
+def is_worth_a_gate(sources: Sequence[Path]) -> bool:
+    """Return whether there is so much to scan that building a gate before the rules pays."""
+    try:
+        return any(path.is_block_device() or path.stat().st_size >= _GATE_PAYS_FROM for path in sources)
+    except OSError:  # it is told where the source is opened
+        return False
+
+
+def load_yara_rules(paths: Sequence[Path] = (), *, gated: bool = False) -> YaraRules:
+    """Return our own rules and those of the examiner's files and folders; ``gated`` as ``compile_rules`` has it.
 
     Raises:
         DefinitionError: A path cannot be read, or one of the examiner's files holds a rule that is wrong or has a
@@ -34,7 +43,7 @@ def load_yara_rules(paths: Sequence[Path] = ()) -> YaraRules:
     for path in (BUILT_IN, *paths):
         for file in _files(path):
             sources[str(file) if path != BUILT_IN else file.name] = _read(file)
-    rules, faults = compile_rules(sources)
+    rules, faults = compile_rules(sources, gated=gated)
     if faults:
         raise faults[0]
     for name, source in sources.items():

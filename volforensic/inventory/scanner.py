@@ -171,28 +171,29 @@ def _numbers(gate: _Gate, rule: Any) -> set[int]:
     return {gate.patterns[int(identifier.removeprefix("$_"))] for identifier in identifiers}
 
 
-def compile_rules(sources: Mapping[str, str | bytes]) -> tuple[RuleSet, list[DefinitionError]]:
+def compile_rules(sources: Mapping[str, str | bytes], *, gated: bool = True) -> tuple[RuleSet, list[DefinitionError]]:
     """Compile rule files given as {name: text}; a file that is wrong is left out and gives an error, the others stay.
 
     Every file has a namespace of its own, so two files may use one rule name. ``include`` is refused: rules are given,
-    never opened.
+    never opened. ``gated`` builds the gate before the rules: it takes 0.2 s, and saves a third of the scan of texts.
     """
     import yara_x  # noqa: PLC0415 - 10 ms and 37 MB that only scanning needs
 
     try:
-        return _rule_set(sources), []
+        return _rule_set(sources, gated=gated), []
     except (UnicodeDecodeError, yara_x.CompileError):
         faults = {name: fault for name, source in sources.items() if (fault := _fault(name, source))}
-    return _rule_set({name: source for name, source in sources.items() if name not in faults}), list(faults.values())
+    sound = {name: source for name, source in sources.items() if name not in faults}
+    return _rule_set(sound, gated=gated), list(faults.values())
 
 
-def _rule_set(sources: Mapping[str, str | bytes]) -> RuleSet:
+def _rule_set(sources: Mapping[str, str | bytes], *, gated: bool) -> RuleSet:
     """Compile rules and the gate before them; none where yara-x does not take a piece of them as it took the whole."""
     import yara_x  # noqa: PLC0415 - as above
 
     texts = {name: _text(source) for name, source in sources.items()}
     rules = _compiled(texts)
-    plan = gate_plan(texts)
+    plan = gate_plan(texts) if gated else None
     try:
         gate = None if plan is None else [_Gate(one.guard, one.patterns, _compiled(one.sources)) for one in plan.sets]
     except yara_x.CompileError:
