@@ -12,6 +12,7 @@ import msgspec
 
 from volforensic import __version__
 from volforensic.case.files import PendingFile
+from volforensic.cli.garbage import collect_garbage_seldom
 from volforensic.cli.output import Format, print_rows
 from volforensic.cli.standard_output import as_text, discard_the_rest
 from volforensic.cli.terminal import Terminal
@@ -45,6 +46,7 @@ class HashRequest(NamedTuple):
 
 def run_hash(request: HashRequest, terminal: Terminal) -> int:
     """Hash the source, write the listing and return the exit status."""
+    collect_garbage_seldom()
     with HashSets(request.known_good, request.known_bad) as sets:
         return _run(request, terminal, sets)
 

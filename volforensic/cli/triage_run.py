@@ -12,6 +12,7 @@ import msgspec
 from volforensic import __version__
 from volforensic.case.custody import present_user
 from volforensic.case.folder import Case
+from volforensic.cli.garbage import collect_garbage_seldom
 from volforensic.cli.output import summary_lines
 from volforensic.cli.standard_output import as_text
 from volforensic.cli.terminal import Terminal
@@ -64,6 +65,7 @@ def run_triage(request: Request, terminal: Terminal, *, as_json: bool) -> tuple[
     """
     if request.case.exists() and not request.case.is_dir():
         raise UsageError(str(request.case), "is no folder", "Name a case folder, or one that is not there yet")
+    collect_garbage_seldom()
     with HashSets(request.known_good, request.known_bad) as sets:
         return _run(request, terminal, sets, as_json=as_json)
 

@@ -12,7 +12,7 @@ from volforensic.inventory.candidates import names_by_content
 from volforensic.inventory.scanner import STRINGS_PER_RULE, Match, MatchedString, RuleSet, ScanError
 from volforensic.record import Row
 
-WINDOW_SIZE = 64 << 20
+WINDOW_SIZE = 48 << 20
 """Bytes that are scanned at once; of a file that is larger, half of that."""
 OVERLAP_SIZE = 1 << 20
 """Bytes of the window before that are scanned again, for what lies across the border."""

@@ -4,6 +4,7 @@ It is started by the pool with one socket, reads no evidence itself and ends whe
 it.
 """
 
+import gc
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ from volforensic.sandbox.messages import Ended, Kill, Order, Start, Started
 from volforensic.sandbox.worker import Descriptors, run
 
 MESSAGE_LIMIT = 64 << 10
+_GARBAGE_AFTER = 100_000  # objects: circles are rare here, and looking for them is not free
 _CODECS = ("ascii", "latin_1", "utf_8", "utf_8_sig", "utf_16", "utf_16_be", "utf_16_le", "utf_32_le", "cp1252")
 _DESCRIPTORS = 4
 _HIGHEST_DESCRIPTOR = 1 << 20
@@ -127,6 +129,8 @@ def main() -> None:
     die_with_parent()
     for module in (*(f"encodings.{codec}" for codec in _CODECS), *sys.argv[2:]):
         import_module(module)
+    gc.freeze()  # what is loaded stays: workers need not look through it, nor copy its pages
+    gc.set_threshold(_GARBAGE_AFTER)
     connection = socket.socket(fileno=int(sys.argv[1]))
     try:
         _Server(connection).serve()
