@@ -130,7 +130,7 @@ def timestamp_text(microseconds: int | None) -> str | None:
     return None if start is None else f"{start}{rest // 1_000_000:02}.{rest % 1_000_000:06}Z"
 
 
-@lru_cache(maxsize=65536)  # a package's files share theirs, and a file's own times are often one
+@lru_cache(maxsize=8192)  # a package's files share theirs, and a file's own times are often one
 def nanosecond_text(nanoseconds: int | None) -> str | None:
     """Write nanoseconds since 1970 as ISO 8601 UTC with nine digits; None as in ``timestamp_text``."""
     if nanoseconds is None:

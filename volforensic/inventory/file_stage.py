@@ -17,7 +17,7 @@ from volforensic.sandbox.confinement import GIBIBYTE, Limits
 from volforensic.sandbox.pieces import LostItem
 from volforensic.sandbox.pool import Pool, Task
 
-_FILES_PER_TASK = 20_000
+_FILES_PER_TASK = 12_000
 _BYTES_PER_TASK = GIBIBYTE
 _FILE_COST = 16 << 10  # what opening one more file counts for, in bytes
 # A YARA engine maps gigabytes that it never touches; what it writes to is limited like everything else.

@@ -18,7 +18,7 @@ from volforensic.record import Row
 _SCHEMA = """
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
-    PRAGMA cache_size = -32768;
+    PRAGMA cache_size = -16384;
     CREATE TABLE entry (
         id INTEGER PRIMARY KEY, volume INTEGER, parent BLOB, name BLOB, allocated INTEGER, is_file INTEGER,
         place INTEGER, tree INTEGER, inode INTEGER, data BLOB
