@@ -8,9 +8,9 @@ from typing import NamedTuple
 from .meter import Measured, tree_seconds
 
 _BETWEEN = {
-    "hash before": "workers and layout",
     "inventory": "hosts",
-    "files": "file rows",
+    "programs": "file rows",
+    "deleted": "file rows",
     "hash after": "report",
 }
 """What runs between a stage's end and the next one's begin; after the other stages that is nothing to speak of."""
@@ -88,4 +88,4 @@ def is_hash(stage: str) -> bool:
 
 def is_like_target_query(stage: str) -> bool:
     """Say whether a stage is one of those that bring what target-query brings: from the start to the stored records."""
-    return stage in {START, "workers and layout", "inventory", "hosts", "collect"}
+    return stage in {START, "inventory", "hosts", "collect"}
