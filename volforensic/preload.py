@@ -20,6 +20,7 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
         "volforensic.evidence.xfs",
         "volforensic.evidence.xfs_free",
         "volforensic.evidence.btrfs",
+        "volforensic.evidence.squashfs",
         "volforensic.inventory.walk",
         "volforensic.inventory.elf_stage",
         "volforensic.inventory.file_worker",

@@ -19,6 +19,10 @@ def open_filesystem(
         from volforensic.evidence.btrfs import BtrfsReader  # noqa: PLC0415 - see above
 
         return BtrfsReader(window, begin_item, skipped)
+    if kind == "squashfs":
+        from volforensic.evidence.squashfs import SquashfsReader  # noqa: PLC0415 - see above
+
+        return SquashfsReader(window, begin_item, skipped)
     from volforensic.evidence.tsk import open_with_tsk  # noqa: PLC0415 - see above
 
     return open_with_tsk(kind, window, begin_item, skipped)
