@@ -28,6 +28,7 @@ LIBRARIES = {
     "dissect.util": "decompresses LZO and LZ4",
     "dissect.xfs": "reads XFS a second time",
     "dissect.btrfs": "reads btrfs a second time",
+    "dissect.squashfs": "reads squashfs a second time",
     "yara_x": "finds miner binaries",
     "magic": "names file types",
     "ruamel.yaml": "reads artifact definitions",

@@ -32,7 +32,7 @@ _TYPES: tuple[FileType, ...] = (
     "unknown", "directory", "file", "symlink", "block_device", "character_device", "fifo", "socket",
 )  # fmt: skip
 _SECOND = 1_000_000_000
-_BY_PLACE = 1 << 48
+BY_PLACE = 1 << 48
 """Inode numbers have 32 bits, references 48: an inode to which its number does not lead is told by its reference."""
 _FRAGMENT = struct.Struct("<QI4x")
 _MOST_LOST = 20
@@ -151,8 +151,8 @@ class SquashfsReader:
 
     def _inode(self, number: int) -> Inode:
         """Return the inode with the number of a node."""
-        if number >= _BY_PLACE:
-            return read_inode(self._blocks, number - _BY_PLACE)
+        if number >= BY_PLACE:
+            return read_inode(self._blocks, number - BY_PLACE)
         return read_inode(self._blocks, self._exported(number))
 
     def _exported(self, number: int) -> int:
@@ -167,22 +167,22 @@ class SquashfsReader:
     def _number(self, reference: int, inode: Inode) -> tuple[int, tuple[str, ...]]:
         """Return by which number the inode is told, and what is wrong with its own."""
         if self._blocks.superblock.export_table == NOTHING:
-            return _BY_PLACE + reference, ()
+            return BY_PLACE + reference, ()
         try:
             if self._exported(inode.number) == reference:
                 return inode.number, ()
             reason = "the table of inodes leads elsewhere"
         except SquashfsError as error:
             reason = f"the table of inodes: {error}"
-        return _BY_PLACE + reference, (f"its number {inode.number} is not where it stands: {reason}"[:300],)
+        return BY_PLACE + reference, (f"its number {inode.number} is not where it stands: {reason}"[:300],)
 
     def _listed(self, entry: Name) -> Listed:
         problems = name_problems(entry.name)
-        told = entry.number if self._blocks.superblock.export_table != NOTHING else _BY_PLACE + entry.reference
+        told = entry.number if self._blocks.superblock.export_table != NOTHING else BY_PLACE + entry.reference
         self._begin_item(told)
         if entry.number < len(self._seen):
             self._seen[entry.number] = 1
-        if self._skipped & {told, _BY_PLACE + entry.reference}:
+        if self._skipped & {told, BY_PLACE + entry.reference}:
             return Listed(entry.name, told, 0, allocated=True, node=None, problems=(*problems, NEVER_ENDED))
         try:
             inode = read_inode(self._blocks, entry.reference)
