@@ -25,13 +25,14 @@ ENOUGH_SPACE = GIBIBYTE  # the case of a server with a million log lines takes a
 
 LIBRARIES = {
     "pytsk3": "reads FAT, exFAT, NTFS and ISO 9660, and ext a second time",
-    "dissect.util": "decompresses LZO",
+    "dissect.util": "decompresses LZO and LZ4",
     "dissect.xfs": "reads XFS a second time",
     "dissect.btrfs": "reads btrfs a second time",
+    "dissect.squashfs": "reads squashfs a second time",
     "yara_x": "finds miner binaries",
     "magic": "names file types",
     "ruamel.yaml": "reads artifact definitions",
-    "zstandard": "decompresses logs and btrfs files",
+    "zstandard": "decompresses logs, btrfs and squashfs",
     "Crypto": "checks wallet addresses",
     "jinja2": "writes the report",
 }
@@ -40,7 +41,7 @@ LIBRARIES = {
 DISTRIBUTIONS = {"Crypto": "pycryptodome", "yara_x": "yara-x", "magic": "python-magic"}
 """The distribution of a module where it has another name."""
 
-DISK_TOOLS = ("mke2fs", "debugfs", "sfdisk", "mkfs.xfs", "mkfs.btrfs")
+DISK_TOOLS = ("mke2fs", "debugfs", "sfdisk", "mkfs.xfs", "mkfs.btrfs", "mksquashfs")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 REINSTALL = "run make setup again"
 

@@ -1,5 +1,6 @@
 """Which modules the fork server loads before it forks: a worker that is locked in can load none."""
 
+import sys
 from collections.abc import Sequence
 
 from volforensic.collection.definitions import Artifact
@@ -8,7 +9,10 @@ from volforensic.collection.definitions import Artifact
 def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = False) -> list[str]:
     """Return the modules that workers need for these artifacts; the second readers only where they are asked for."""
     sources = [source for artifact in artifacts for source in artifact.sources]
-    libraries = ["volforensic.evidence.library_xfs", "volforensic.evidence.library_btrfs"]
+    libraries = [f"volforensic.evidence.library_{kind}" for kind in ("xfs", "btrfs", "squashfs")]
+    # dissect.squashfs imports these when it meets a filesystem that is packed with them.
+    libraries += ["zlib", "lzma", "dissect.util.compression.lz4", "dissect.util.compression.lzo"]
+    libraries.append("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
     parsers = {source.parser.partition(".")[0] for source in sources if source.parser}
     return [
         "volforensic.evidence.layout",
@@ -20,6 +24,7 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
         "volforensic.evidence.xfs",
         "volforensic.evidence.xfs_free",
         "volforensic.evidence.btrfs",
+        "volforensic.evidence.squashfs",
         "volforensic.inventory.walk",
         "volforensic.inventory.elf_stage",
         "volforensic.inventory.file_worker",

@@ -35,7 +35,7 @@ from volforensic.reporting import REPORT_PATH, write_report
 from volforensic.sandbox.confinement import probe
 from volforensic.triage import TriageOptions, triage_source
 
-_LIBRARIES = ("dissect.btrfs", "dissect.xfs", "msgspec", "pytsk3", "python-magic", "yara-x")
+_LIBRARIES = ("dissect.btrfs", "dissect.squashfs", "dissect.xfs", "msgspec", "pytsk3", "python-magic", "yara-x")
 
 
 class Request(NamedTuple):

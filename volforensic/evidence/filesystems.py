@@ -19,12 +19,23 @@ def open_filesystem(
         from volforensic.evidence.btrfs import BtrfsReader  # noqa: PLC0415 - see above
 
         return BtrfsReader(window, begin_item, skipped)
+    if kind == "squashfs":
+        from volforensic.evidence.squashfs import SquashfsReader  # noqa: PLC0415 - see above
+
+        return SquashfsReader(window, begin_item, skipped)
     from volforensic.evidence.tsk import open_with_tsk  # noqa: PLC0415 - see above
 
     return open_with_tsk(kind, window, begin_item, skipped)
 
 
-SECOND_READERS = {"xfs": "dissect.xfs", "btrfs": "dissect.btrfs", "ext2": "TSK", "ext3": "TSK", "ext4": "TSK"}
+SECOND_READERS = {
+    "xfs": "dissect.xfs",
+    "btrfs": "dissect.btrfs",
+    "squashfs": "dissect.squashfs",
+    "ext2": "TSK",
+    "ext3": "TSK",
+    "ext4": "TSK",
+}
 """The libraries that can read a filesystem again, by its type."""
 
 
@@ -40,6 +51,10 @@ def open_with_library(
         from volforensic.evidence.library_btrfs import LibraryBtrfsReader  # noqa: PLC0415 - see above
 
         return LibraryBtrfsReader(window, begin_item, skipped)
+    if kind == "squashfs":
+        from volforensic.evidence.library_squashfs import LibrarySquashfsReader  # noqa: PLC0415 - see above
+
+        return LibrarySquashfsReader(window, begin_item, skipped)
     from volforensic.evidence.tsk import TskReader  # noqa: PLC0415 - see above
 
     return TskReader(window, begin_item, skipped)

@@ -11,6 +11,7 @@ import msgspec
 from volforensic.evidence.layout import Layout, Volume
 from volforensic.evidence.reader import Window
 from volforensic.evidence.space import Groups, Run, Unknown, complement
+from volforensic.evidence.superblocks import squashfs_superblock
 from volforensic.record import Problem
 from volforensic.sandbox.worker import Workplace
 
@@ -92,6 +93,9 @@ def _reader(
         from volforensic.evidence import btrfs_free  # noqa: PLC0415 - see above
 
         return btrfs_free.filesystem_size(window), btrfs_free.free_space
+    if kind == "squashfs":
+        superblock = squashfs_superblock(window)
+        return superblock.size if superblock else 0, _nothing_free
     if kind in {"fat", "ntfs"}:
         from volforensic.evidence import fat_free  # noqa: PLC0415 - see above
 
@@ -99,6 +103,11 @@ def _reader(
     from volforensic.evidence import ext_free  # noqa: PLC0415 - see above
 
     return ext_free.filesystem_size(window), ext_free.free_space
+
+
+def _nothing_free(_window: Window, _begin_item: Callable[[int], None]) -> Iterator[Run | Unknown]:
+    """Yield nothing: a squashfs is written whole, without gaps."""
+    return iter(())
 
 
 def _groups(kind: str, window: Window) -> Groups | None:

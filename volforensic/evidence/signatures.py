@@ -1,7 +1,8 @@
 """Which filesystem a range of the source holds, by its signature; also what is recognised and cannot be read yet.
 
 Sources: the kernel's Documentation/filesystems/ext4/ (superblock), fs/xfs/libxfs/xfs_format.h (xfs_dsb),
-include/uapi/linux/btrfs_tree.h (btrfs_super_block), libblkid's list of magic values (libblkid(3)).
+include/uapi/linux/btrfs_tree.h (btrfs_super_block), fs/squashfs/squashfs_fs.h, libblkid's list of magic values
+(libblkid(3)).
 """
 
 import re
@@ -11,7 +12,13 @@ import uuid
 import msgspec
 
 from volforensic.evidence.reader import Window
-from volforensic.evidence.superblocks import btrfs_superblock, checksum_is_right, ext_superblock
+from volforensic.evidence.superblocks import (
+    btrfs_superblock,
+    checksum_is_right,
+    ext_superblock,
+    squashfs_fault,
+    squashfs_superblock,
+)
 
 _EXT_RECOVER, _EXT_JOURNAL_DEVICE = 0x4, 0x8
 _EXT_BIGALLOC = 0x200
@@ -20,7 +27,7 @@ _EXT_WIDE = 0x80
 _HEAD = 64 << 10
 _EXT_RESERVED, _XFS_RESERVED = 9, 2  # inodes in use that have no name: 1 to 10 but the root; the realtime maps
 
-READABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "fat", "exfat", "ntfs", "iso9660")
+READABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "fat", "exfat", "ntfs", "iso9660", "squashfs")
 
 
 class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +53,8 @@ def recognise(window: Window) -> Filesystem | None:
     head = window.read_at(0, _HEAD)
     # A copy of an ext superblock may be left of what was here before: other signatures come first.
     has_ext = head[1080:1082] == b"\x53\xef"
-    looks = (_luks, _lvm, _xfs, *((_ext,) if has_ext else ()), _btrfs, _microsoft, _swap, _others, _raid, _ext)
+    first = (_luks, _lvm, _xfs, *((_ext,) if has_ext else ()))
+    looks = (*first, _btrfs, _microsoft, _swap, _squashfs, _others, _raid, _ext)
     for look in looks:
         found: Filesystem | None = look(head, window)
         if found is not None:
@@ -180,10 +188,25 @@ def _swap(head: bytes, _window: Window) -> Filesystem | None:
 def _others(head: bytes, _window: Window) -> Filesystem | None:
     if head[32769:32774] == b"CD001":
         return Filesystem(type="iso9660", label=_name(head[32808:32840]))
-    for magic, place, name in ((b"hsqs", 0, "squashfs"), (b"\xe2\xe1\xf5\xe0", 1024, "erofs")):
-        if head[place : place + len(magic)] == magic:
-            return Filesystem(type=name, unread=f"{name} is not supported")
+    if head[1024:1028] == b"\xe2\xe1\xf5\xe0":
+        return Filesystem(type="erofs", unread="erofs is not supported")
     return None
+
+
+def _squashfs(head: bytes, window: Window) -> Filesystem | None:
+    if not head.startswith(b"hsqs"):
+        return None
+    superblock = squashfs_superblock(window)
+    if superblock is None:
+        return Filesystem(type="squashfs", unread="its superblock is cut")
+    fault = squashfs_fault(superblock)
+    return Filesystem(
+        type="squashfs",
+        block_size=0 if fault else superblock.block_size,
+        unread=fault,
+        remark=_beyond(superblock.size, window),
+        inodes_used=superblock.inodes,
+    )
 
 
 def _raid(head: bytes, window: Window) -> Filesystem | None:

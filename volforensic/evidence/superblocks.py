@@ -1,4 +1,4 @@
-"""Superblocks of ext2/3/4 and btrfs with their copies: which one is right where the first is damaged.
+"""Superblocks of ext2/3/4 and btrfs with their copies: which one is right where the first is damaged; of squashfs.
 
 Sources: the kernel's Documentation/filesystems/ext4/super.rst and blockgroup.rst (sparse_super: copies in group 1 and
 in groups that are powers of 3, 5 and 7), fs/btrfs/disk-io.h (btrfs_sb_offset).
@@ -121,3 +121,51 @@ def btrfs_superblock(window: Window) -> SuperblockCopy | None:
                 return SuperblockCopy(raw, remark=remark)
             found.append(SuperblockCopy(raw, remark="the checksum of the superblock is wrong"))
     return found[0] if found else None
+
+
+class SquashfsSuperblock(NamedTuple):
+    """The superblock of a squashfs (fs/squashfs/squashfs_fs.h, squashfs_super_block): tables by their first byte."""
+
+    inodes: int
+    made: int
+    block_size: int
+    fragments: int
+    compression: int
+    block_log: int
+    flags: int
+    owners: int
+    major: int
+    minor: int
+    root: int
+    size: int
+    owner_table: int
+    attribute_table: int
+    inode_table: int
+    directory_table: int
+    fragment_table: int
+    export_table: int
+
+
+_SQUASHFS = struct.Struct("<4xIIIIHHHHHHQQQQQQQQ")
+_SQUASHFS_COMPRESSIONS = {1: "gzip", 3: "lzo", 4: "xz", 5: "lz4", 6: "zstd"}
+
+
+def squashfs_superblock(window: Window) -> SquashfsSuperblock | None:
+    """Return the superblock of a squashfs, None where its signature is not there."""
+    raw = window.read_at(0, _SQUASHFS.size)
+    if len(raw) < _SQUASHFS.size or not raw.startswith(b"hsqs"):
+        return None
+    return SquashfsSuperblock(*_SQUASHFS.unpack(raw))
+
+
+def squashfs_fault(found: SquashfsSuperblock) -> str:
+    """Return why a squashfs with this superblock cannot be read, "" where it can."""
+    if found.major != 4:
+        return f"squashfs of version {found.major}.{found.minor} is not supported"
+    if not 12 <= found.block_log <= 20 or found.block_size != 1 << found.block_log:
+        return f"its superblock says blocks of {found.block_size} bytes and 2^{found.block_log}"
+    if found.compression not in _SQUASHFS_COMPRESSIONS:
+        return f"its compression, number {found.compression}, is not supported"
+    if not _SQUASHFS.size <= found.inode_table < found.directory_table < 1 << 63:
+        return f"its superblock puts the inodes at byte {found.inode_table}, the names at {found.directory_table}"
+    return ""
