@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import zstandard
-from dissect.util.compression import lzo
 
+from volforensic.evidence import lzo_edge
 from volforensic.evidence.btrfs_tree import BtrfsError, Item, Trees
 from volforensic.evidence.reader import Window
 
@@ -110,7 +110,7 @@ def _lzo(raw: bytes, sector_size: int) -> bytes:
         segment = raw[position + 4 : position + 4 + length]
         if not length or len(segment) < length:
             raise BtrfsError("a segment of an LZO extent is cut")
-        part = lzo.decompress(segment, False, sector_size + sector_size // 16 + 67)  # noqa: FBT003 - the library's signature
+        part = lzo_edge.decompress(segment, sector_size + sector_size // 16 + 67)
         parts.append(part)
         size += len(part)
         position += 4 + length

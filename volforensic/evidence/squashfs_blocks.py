@@ -11,8 +11,9 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import zstandard
-from dissect.util.compression import lz4, lzo
+from dissect.util.compression import lz4
 
+from volforensic.evidence import lzo_edge
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import SquashfsSuperblock, squashfs_fault, squashfs_superblock
 
@@ -142,12 +143,9 @@ def _lz4(raw: bytes, most: int) -> bytes:
 
 def _lzo(raw: bytes, most: int) -> bytes:
     try:
-        return bytes(lzo.decompress(raw, False, most))  # noqa: FBT003 - the library's signature
-    except BaseException as error:
-        # The library's compiled half panics at damaged bytes, with an exception that is none of Exception's.
-        if type(error).__module__ != "pyo3_runtime":
-            raise
-        raise SquashfsError("its LZO is damaged") from None
+        return lzo_edge.decompress(raw, most)
+    except lzo_edge.LzoError as error:
+        raise SquashfsError("its LZO is damaged") from error
 
 
 _DECOMPRESSORS: dict[int, Callable[[bytes, int], bytes]] = {1: _gzip, 3: _lzo, 4: _xz, 5: _lz4, 6: _zstd}
