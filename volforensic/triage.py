@@ -258,6 +258,7 @@ class _Item:
             "size": self.source.pin.size,
             "sha256_before": before.sha256,
             "sha256_after": after.sha256,
+            "hashes": before.others,
             "layout": layout.described(mounted_places(hosts)),
             "host": described[0] if described else {},
             "hosts": described,
