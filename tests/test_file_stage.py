@@ -10,6 +10,7 @@ import pytest
 from hostile_images import Ext, extent_header, extent_leaf
 from inventory_samples import entry
 
+from volforensic.evidence.digests import algorithm_bits
 from volforensic.evidence.layout import Volume, VolumeFacts
 from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
@@ -59,6 +60,26 @@ def test_files_worth_it_are_hashed_and_a_damaged_one_costs_itself_only(tmp_path:
     chosen = hashes_by_path(examined(image.path, every_file=False))
     assert chosen[b"/usr/share/doc/one"] is None
     assert chosen[b"/bin/tool"] == hashes[b"/bin/tool"]
+
+
+def test_the_same_bytes_have_the_hashes_that_each_file_asks_for(tmp_path: Path) -> None:
+    # What was found about bytes is kept for the next file with the same ones, which may want other hashes of them.
+    path = tmp_path / "disk"
+    path.write_bytes(b"same" * 1024 + b"same" * 1024)
+    descriptor = os.open(path, os.O_RDONLY)
+    twins = [entry(b"/x", inode=number, size=4096, extents=(Extent(0, number * 4096, 4096),)) for number in (0, 1)]
+    files = [
+        FileToExamine(twin, twin.path, algorithm_bits([name]))
+        for twin, name in zip(twins, ("md5", "sha1"), strict=True)
+    ]
+    with Pool(preload=preloaded_modules([]), jobs=1) as pool:
+        results = list(examine_inventory(pool, descriptor, iter(files), {}, b""))
+    os.close(descriptor)
+    found = [result.row() for result in results if isinstance(result, Examined)]
+    content = b"same" * 1024
+    assert found[0]["md5"] == hashlib.md5(content, usedforsecurity=False).hexdigest()
+    assert found[1]["sha1"] == hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    assert ("sha1" in found[0], "md5" in found[1]) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,16 @@ OPTIONAL_ALGORITHMS: tuple[Algorithm, ...] = ("md5", "sha1", "sha512", "blake3")
 """What may be asked for beside SHA-256, in the order in which it is told."""
 
 
+def algorithm_bits(names: Collection[str]) -> int:
+    """Return a bit for each of ``OPTIONAL_ALGORITHMS`` that is among the names: what a worker is given of a file."""
+    return sum(1 << bit for bit, name in enumerate(OPTIONAL_ALGORITHMS) if name in names) if names else 0
+
+
+def algorithm_names(bits: int) -> list[Algorithm]:
+    """Return the names whose bits are set."""
+    return [name for bit, name in enumerate(OPTIONAL_ALGORITHMS) if bits >> bit & 1]
+
+
 class Hashes(NamedTuple):
     """Hashes in hexadecimal: SHA-256, and others by algorithm."""
 

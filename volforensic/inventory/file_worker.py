@@ -111,15 +111,15 @@ class _Examiner:
         tools, is_named = self._tools(job.algorithms), job.wanted > 1
         data = self._neighbours.read(index) if job.size <= WINDOW_SIZE else None
         if data is not None:
-            return Outcome(self._examine_bytes(data, tools, is_named=is_named))
+            return Outcome(self._examine_bytes(data, job, tools, is_named=is_named))
         losses: list[Loss] = []
         found = examine(self._pieces(index, job, losses), job.size, tools, is_named=is_named)
         return Outcome(found, merged(losses))
 
-    def _examine_bytes(self, data: bytes, tools: Tools, *, is_named: bool) -> Examination:
+    def _examine_bytes(self, data: bytes, job: FileJob, tools: Tools, *, is_named: bool) -> Examination:
         """Examine a file that is there whole; what was found about the same bytes before is true of them again."""
         hashes = hashes_of(data, tools.others)
-        key = (hashes.sha256, len(tools.others), is_named)
+        key = (hashes.sha256, job.algorithms, is_named)
         found = self._known.get(key)
         if found is None:
             found = examine_bytes(data, hashes, tools, is_named=is_named)
