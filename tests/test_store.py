@@ -71,9 +71,13 @@ def test_files_come_in_the_order_of_the_disk(tmp_path: Path) -> None:
 
 
 def test_what_was_noted_is_in_the_rows(tmp_path: Path) -> None:
-    entries = [entry(b"/a", problems=("of the walk",)), entry(b"/b"), entry(b"/a", allocated=False)]
+    entries = [
+        entry(b"/a", inode=5, problems=("of the walk",)),
+        entry(b"/b", inode=6),
+        entry(b"/a", inode=5, allocated=False),
+    ]
     with stored(tmp_path, *entries) as inventory:
-        inventory.note(entries[0], {"sha256": "00", "problems": ["of the bytes"]})
+        inventory.note_content(entries[0], {"sha256": "00", "problems": ["of the bytes"]})
         rows = list(inventory.rows(lambda found: b"/host" + found.path))
     assert [row["path"] for row in rows] == ["/host/a", "/host/b", "/host/a"]
     assert [row.get("sha256") for row in rows] == ["00", None, None]

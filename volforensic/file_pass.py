@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from volforensic.collection.namespace import HostPaths
-from volforensic.evidence.digests import OPTIONAL_ALGORITHMS
+from volforensic.evidence.digests import algorithm_bits, algorithm_names
 from volforensic.evidence.image_hash import ImageHash
 from volforensic.evidence.layout import VolumeFacts
 from volforensic.evidence.source import Digest, Source
@@ -34,7 +34,7 @@ class FilePass(NamedTuple):
     volumes: dict[int, VolumeFacts]
     rules: bytes
     others: Collection[str] = ()
-    algorithms_of: Callable[[FileEntry, bytes], Collection[str]] = lambda _entry, _path: ()
+    algorithms_of: Callable[[FileEntry], Collection[str]] = lambda _: ()
     every_file: bool = True
 
     def run(self, voice: Voice, image_hash: ImageHash | None) -> Iterator[Problem]:
@@ -70,15 +70,14 @@ class FilePass(NamedTuple):
         voice.end_stage(f"{examined:,} hashed, typed and scanned")
 
     def _files(self) -> Iterator[FileToExamine]:
-        always = _bits(self.others)
+        always = algorithm_bits(self.others)
         for entry in self.inventory.in_physical_order():
-            path = self.paths.path_of(entry)
-            algorithms = always | _bits(self.algorithms_of(entry, path))
+            algorithms = always | algorithm_bits(self.algorithms_of(entry))
             if entry.size == 0 and entry.has_inode:
-                empty = examine((), 0, Tools(others=_names(algorithms)))
+                empty = examine((), 0, Tools(others=algorithm_names(algorithms)))
                 self.inventory.note_content(entry, empty.row())
             else:
-                yield FileToExamine(entry, path, algorithms)
+                yield FileToExamine(entry, self.paths.path_of(entry), algorithms)
 
 
 def hash_source(source: Source, voice: Voice, stage: str, others: Collection[str] = ()) -> Digest:
@@ -105,11 +104,3 @@ def end_of_hash(image_hash: ImageHash, source: Source, voice: Voice, stage: str)
 def _place(examined: Examined) -> int:
     extents = examined.entry.extents
     return extents[0].source_offset if extents else 0
-
-
-def _names(algorithms: int) -> list[str]:
-    return [name for bit, name in enumerate(OPTIONAL_ALGORITHMS) if algorithms >> bit & 1]
-
-
-def _bits(names: Collection[str]) -> int:
-    return sum(1 << bit for bit, name in enumerate(OPTIONAL_ALGORITHMS) if name in names) if names else 0

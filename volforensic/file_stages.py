@@ -79,7 +79,7 @@ class FileStages:
             volumes=evidence.volumes,
             rules=self._options.rules,
             others={*self._options.hashes, *needed},
-            algorithms_of=lambda entry, _path: self._proof.algorithms(entry),
+            algorithms_of=self._proof.algorithms,
             every_file=self._options.every_file,
         )
         for problem in work.run(self._survey.voice, beside):

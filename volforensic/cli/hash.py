@@ -3,18 +3,15 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from volforensic.cli.guarded import run_guarded
 from volforensic.cli.options import HashNames, Jobs, KnownBad, KnownGood, NoColor, Progress, Yara, algorithms
 from volforensic.cli.standard_output import as_text
-from volforensic.errors import InterruptedRunError, VolforensicError
 
-if TYPE_CHECKING:
-    from volforensic.cli.hash_run import HashRequest
-    from volforensic.cli.terminal import Terminal
-
+_INTERRUPTED = "interrupted: nothing was written. Run the same command again"
 ListingFormat = Literal["table", "json", "jsonl", "csv", "sha256sum", "bodyfile", "dfxml"]
 
 
@@ -47,7 +44,7 @@ def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the comma
 
     Example: volforensic hash disk.raw -f sha256sum -o files.sha256
     """
-    from volforensic.cli.hash_run import HashRequest  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
+    from volforensic.cli.hash_run import HashRequest, run_hash  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
     from volforensic.cli.terminal import Terminal  # noqa: PLC0415 - same
 
     request = HashRequest(
@@ -65,19 +62,6 @@ def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the comma
         command_line=[as_text(argument) for argument in sys.argv],
     )
     with Terminal(progress, color=False if no_color else None, quiet=quiet) as terminal:
-        exit_status = _run(request, terminal)
+        exit_status = run_guarded(terminal, lambda: ([], run_hash(request, terminal)), _INTERRUPTED)
     if exit_status:
         raise typer.Exit(exit_status)
-
-
-def _run(request: "HashRequest", terminal: "Terminal") -> int:
-    from volforensic.cli.hash_run import run_hash  # noqa: PLC0415 - as above
-
-    try:
-        return run_hash(request, terminal)
-    except VolforensicError as error:
-        terminal.error(str(error))
-        return error.exit_status
-    except KeyboardInterrupt:
-        terminal.error("interrupted: nothing was written. Run the same command again")
-        return InterruptedRunError.exit_status

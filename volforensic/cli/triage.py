@@ -1,20 +1,16 @@
 """The verb ``triage``."""
 
 import os
-import signal
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from volforensic.cli.guarded import run_guarded
 from volforensic.cli.options import HashNames, Jobs, KnownBad, KnownGood, NoColor, Progress, Yara, algorithms
-from volforensic.cli.standard_output import as_text, say
-from volforensic.errors import InterruptedRunError, VolforensicError
-
-if TYPE_CHECKING:
-    from volforensic.cli.terminal import Terminal
-    from volforensic.cli.triage_run import Request
+from volforensic.cli.standard_output import as_text
 
 Level = Literal["critical", "high", "medium", "low", "info"]
 Sources = Annotated[
@@ -57,7 +53,7 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
     Example: volforensic triage disk.raw --case case-17
     """
     from volforensic.cli.terminal import Terminal  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
-    from volforensic.cli.triage_run import Request  # noqa: PLC0415 - same
+    from volforensic.cli.triage_run import Request, run_triage  # noqa: PLC0415 - same
 
     request = Request(
         sources=sources,
@@ -77,26 +73,7 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
         command_line=[as_text(argument) for argument in sys.argv],
     )
     with Terminal(progress, color=False if no_color else None, quiet=quiet) as terminal:
-        exit_status = _run(request, terminal, as_json=output_format == "json")
+        work = partial(run_triage, request, terminal, as_json=output_format == "json")
+        exit_status = run_guarded(terminal, work, INTERRUPTED)
     if exit_status:
         raise typer.Exit(exit_status)
-
-
-def _run(request: "Request", terminal: "Terminal", *, as_json: bool) -> int:
-    """Triage and print the summary; an error or an interruption is told by the terminal's voice."""
-    from volforensic.cli.triage_run import run_triage  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
-
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a lost connection or a shutdown ends like Ctrl-C: in order
-        signal.signal(number, signal.default_int_handler)
-    try:
-        summary, exit_status = run_triage(request, terminal, as_json=as_json)
-    except VolforensicError as error:
-        terminal.error(str(error))
-        return error.exit_status
-    except KeyboardInterrupt:
-        terminal.error(INTERRUPTED)
-        return InterruptedRunError.exit_status
-    terminal.close()
-    for line in summary:
-        say(line)
-    return exit_status

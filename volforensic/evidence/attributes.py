@@ -110,11 +110,6 @@ def attribute_names(flags: int, table: FlagTable, *, has_access_list: bool = Fal
     return tuple(sorted([*found, "acl"] if has_access_list else found))
 
 
-def flags_told(table: FlagTable) -> int:
-    """Return all flags of a table as one number: an inode with none of them has no attributes."""
-    return sum(bit for bit, _ in table)
-
-
 def linux_device(number: int) -> Device:
     """Return a device number as the kernel keeps it in memory: 12 bits and 20."""
     return number >> 20 & 0xFFF, number & 0xFFFFF

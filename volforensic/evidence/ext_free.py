@@ -1,12 +1,12 @@
 """Which blocks of an ext2/3/4 are free: by its block bitmaps, where their checksums are right."""
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 
 from volforensic.evidence.ext_groups import BLOCKS_UNINITIALISED, ExtGroups
 from volforensic.evidence.reader import Window
-from volforensic.evidence.space import Run, Unknown, merged
+from volforensic.evidence.space import Run, Unknown, complement, merged
 
 _FREE_BITS = re.compile("0+")
 
@@ -57,12 +57,5 @@ def _free_bits(bitmap: bytes, first: int, count: int) -> Iterator[Run]:
 
 def _without(whole: Run, taken: list[Run]) -> Iterator[Run]:
     """Yield what is left of a run without those of a sorted list: a group whose bitmap was never written."""
-    position, end = whole.start, whole.start + whole.length
-    for start, length in taken[max(0, bisect_right(taken, (position,)) - 1) :]:
-        if start >= end:
-            break
-        if start > position:
-            yield Run(position, start - position)
-        position = max(position, start + length)
-    if position < end:
-        yield Run(position, end - position)
+    first = max(0, bisect_right(taken, (whole.start,)) - 1)
+    return complement(taken[first : bisect_left(taken, (whole.start + whole.length,))], whole)

@@ -1,13 +1,14 @@
 """The deleted stage: each deleted entry gets a tier, and what is still there is examined like a living file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 
 from volforensic.evidence.layout import VolumeFacts
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.examination import Examination, Tools, examine
-from volforensic.inventory.file_bytes import Loss, OpenFilesystem, filesystem_opener, merged, stored_chunks
+from volforensic.inventory.file_bytes import Loss, filesystem_opener, filled, merged, stored_chunks
 from volforensic.inventory.free_stage import FreeSpace
 from volforensic.inventory.recovery import INTACT, NAME_ONLY, PARTIAL, Claims, Recovery, judge
 from volforensic.inventory.scanner import RuleSet
@@ -24,7 +25,6 @@ _LARGEST_HOLE = GIBIBYTE
 _FILES_PER_TASK = 500
 _BYTES_PER_TASK = GIBIBYTE
 _FILE_COST = 64 << 10
-_ZEROS = bytes(4 << 20)
 # As in the files stage: a YARA engine maps gigabytes that it never touches.
 _LIMITS = Limits(memory=GIBIBYTE, address_space=0, processor_seconds=900, item_seconds=120, output=GIBIBYTE)
 _FAMILIES = {
@@ -73,41 +73,27 @@ def examine_deleted(place: Workplace, arguments: object) -> Iterator[DeletedMess
     for index, file in enumerate(given.files):
         place.begin_item(index)
         losses: list[Loss] = []
-        content = _Content(place, index)
-        entry = file.entry
-        pieces = content.pieces(entry, filesystem, losses)
-        found = examine(pieces, min(entry.size, LARGEST_CONTENT), tools)
-        noted = [f"bytes {loss.offset} to {loss.offset + loss.length}: {loss.reason}" for loss in merged(losses)[:20]]
+        seen = _Seen()
+        size = min(file.entry.size, LARGEST_CONTENT)
+        blocks = stored_chunks(place.source, file.entry, filesystem, losses)
+        pieces = filled(blocks, size, _LARGEST_HOLE, losses, partial(place.begin_item, index))
+        found = examine(seen.watch(pieces), size, tools)
+        noted = [str(loss) for loss in merged(losses)[:20]]
         found = msgspec.structs.replace(found, problems=[*found.problems, *noted])
-        yield DeletedMessage(index, found, not content.has_bytes)
+        yield DeletedMessage(index, found, not seen.has_bytes)
 
 
-class _Content:
+class _Seen:
     """Holds whether a file's bytes were NUL bytes only so far."""
 
-    def __init__(self, place: Workplace, index: int) -> None:
+    def __init__(self) -> None:
         self.has_bytes = False
-        self._place = place
-        self._index = index
 
-    def pieces(self, entry: FileEntry, filesystem: OpenFilesystem, losses: list[Loss]) -> Iterator[bytes]:
-        """Yield the bytes in order; what is not there (holes, blocks that are in use again) is NUL bytes."""
-        position, holes, size = 0, 0, min(entry.size, LARGEST_CONTENT)
-        for start, data in stored_chunks(self._place.source, entry, filesystem, losses):
-            self._place.begin_item(self._index)
-            holes += max(0, start - position)
-            if holes > _LARGEST_HOLE or start >= size:
-                break
-            yield from _zeros(start - position)
-            part = data[max(0, position - start) : size - start]
-            self.has_bytes |= part != _ZEROS[: len(part)]
-            yield part
-            position = max(position, start) + len(part)
-        rest = size - position
-        if rest <= _LARGEST_HOLE - holes:
-            yield from _zeros(rest)
-        else:
-            losses.append(Loss(position, rest, f"holes of more than {_LARGEST_HOLE} bytes"))
+    def watch(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass the pieces on."""
+        for piece in pieces:
+            self.has_bytes = self.has_bytes or piece.count(0) < len(piece)
+            yield piece
 
 
 def judge_deleted(  # noqa: PLR0913, PLR0917 - what a stage reads: workers, source, inventory, and facts of each volume
@@ -211,11 +197,6 @@ def _row(file: DeletedFile, message: DeletedMessage) -> Row:
     if tier != INTACT:
         row.pop("sha256")
     return row | {"recovery": Recovery(tier, reason).row(None if tier == INTACT else found.sha256)}
-
-
-def _zeros(size: int) -> Iterator[bytes]:
-    for start in range(0, size, len(_ZEROS)):
-        yield _ZEROS[: size - start]
 
 
 class _DeletedCheck:

@@ -1,6 +1,6 @@
 """A file's bytes as they are stored: by its extents, or through its filesystem. Runs in a worker."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple, Protocol
 
@@ -12,6 +12,7 @@ from volforensic.evidence.reader import Window
 BLOCK_SIZE = 4 << 20
 """Bytes of one block, at most."""
 _SECTOR = 4096
+_ZEROS = bytes(BLOCK_SIZE)
 
 
 class Loss(NamedTuple):
@@ -20,6 +21,10 @@ class Loss(NamedTuple):
     offset: int
     length: int
     reason: str
+
+    def __str__(self) -> str:
+        """Return the loss as a sentence."""
+        return f"bytes {self.offset} to {self.offset + self.length}: {self.reason}"
 
 
 class Block(NamedTuple):
@@ -129,3 +134,33 @@ def merged(losses: list[Loss]) -> list[Loss]:
         else:
             joined.append(loss)
     return joined
+
+
+def filled(
+    blocks: Iterable[Block], size: int, largest_hole: int, losses: list[Loss], sign: Callable[[], None]
+) -> Iterator[bytes]:
+    """Yield the first ``size`` bytes of a file in order: its blocks, and NUL bytes for all between and behind them.
+
+    Where the holes are larger than ``largest_hole`` bytes in all, the rest is a loss. ``sign`` is called at each step.
+    """
+    position = holes = 0
+    for start, data in blocks:
+        sign()
+        holes += max(0, start - position)
+        if holes > largest_hole or start >= size:
+            break
+        yield from _zeros(start - position, sign)
+        part = data[max(0, position - start) : size - start]
+        yield part
+        position = max(position, start) + len(part)
+    rest = size - position
+    if rest <= largest_hole - holes:
+        yield from _zeros(rest, sign)
+    else:
+        losses.append(Loss(position, rest, f"holes of more than {largest_hole} bytes"))
+
+
+def _zeros(size: int, sign: Callable[[], None]) -> Iterator[bytes]:
+    for start in range(0, size, len(_ZEROS)):
+        sign()
+        yield _ZEROS[: size - start]

@@ -57,8 +57,7 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
         if self.losses or not self.entry.has_all_runs:
             for name in ("sha256", *self.examination.others):
                 row[f"{name}_partial"] = row.pop(name)
-            told = [f"bytes {loss.offset} to {loss.offset + loss.length}: {loss.reason}" for loss in self.losses]
-            row["problems"] = [*row.get("problems", ()), *told[:_MOST_LOSSES]]
+            row["problems"] = [*row.get("problems", ()), *map(str, self.losses[:_MOST_LOSSES])]
         return row
 
 

@@ -1,23 +1,22 @@
 """The worker's side of the files stage: each file's bytes are read once, by its extents, and examined."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 
 import msgspec
 
-from volforensic.evidence.digests import OPTIONAL_ALGORITHMS, hashes_of
+from volforensic.evidence.digests import algorithm_names, hashes_of
 from volforensic.evidence.layout import VolumeFacts
 from volforensic.evidence.node import Extent
 from volforensic.inventory.candidates import is_examined_by_head
 from volforensic.inventory.examination import WINDOW_SIZE, Examination, Tools, examine, examine_bytes
-from volforensic.inventory.file_bytes import Loss, OpenFilesystem, filesystem_opener, merged, stored_chunks
+from volforensic.inventory.file_bytes import Loss, OpenFilesystem, filesystem_opener, filled, merged, stored_chunks
 from volforensic.inventory.neighbours import Neighbours
 from volforensic.inventory.scanner import RuleSet
 from volforensic.sandbox.worker import Workplace
 
 LARGEST_HOLE = 8 << 30
 """Bytes of holes of one file that are hashed."""
-_ZEROS = bytes(4 << 20)
 _HEAD_SIZE = 4096
 _RESULTS_PER_MESSAGE = 256
 _BYTES_PER_MESSAGE = 32 << 20
@@ -97,8 +96,7 @@ class _Examiner:
 
         @cache
         def tools(algorithms: int) -> Tools:
-            others = [name for bit, name in enumerate(OPTIONAL_ALGORITHMS) if algorithms >> bit & 1]
-            return Tools(rules, place.prepared, others)
+            return Tools(rules, place.prepared, algorithm_names(algorithms))
 
         self._tools = tools
         self._known: dict[tuple[str, int, bool], Examination] = {}
@@ -113,7 +111,9 @@ class _Examiner:
         if data is not None:
             return Outcome(self._examine_bytes(data, job, tools, is_named=is_named))
         losses: list[Loss] = []
-        found = examine(self._pieces(index, job, losses), job.size, tools, is_named=is_named)
+        blocks = stored_chunks(self._place.source, job, self._filesystem, losses)
+        pieces = filled(blocks, job.size, LARGEST_HOLE, losses, partial(self._place.begin_item, index))
+        found = examine(pieces, job.size, tools, is_named=is_named)
         return Outcome(found, merged(losses))
 
     def _examine_bytes(self, data: bytes, job: FileJob, tools: Tools, *, is_named: bool) -> Examination:
@@ -126,30 +126,6 @@ class _Examiner:
             if len(self._known) < _MOST_KNOWN and not found.matches:
                 self._known[key] = found
         return found
-
-    def _pieces(self, index: int, job: FileJob, losses: list[Loss]) -> Iterator[bytes]:
-        """Yield the file's bytes in order, holes and what did not read as NUL bytes; too large a hole is a loss."""
-        position = holes = 0
-        for block in stored_chunks(self._place.source, job, self._filesystem, losses):
-            self._place.begin_item(index)
-            if block.position > position:
-                holes += block.position - position
-                if holes > LARGEST_HOLE:
-                    losses.append(Loss(position, job.size - position, f"holes of more than {LARGEST_HOLE} bytes"))
-                    return
-                yield from self._zeros(index, block.position - position)
-            yield block.data[max(0, position - block.position) :]
-            position = max(position, block.position + len(block.data))
-        rest = job.size - position
-        if 0 < rest <= LARGEST_HOLE - holes:
-            yield from self._zeros(index, rest)
-        elif rest > 0:
-            losses.append(Loss(position, rest, f"holes of more than {LARGEST_HOLE} bytes"))
-
-    def _zeros(self, index: int, size: int) -> Iterator[bytes]:
-        for start in range(0, size, len(_ZEROS)):
-            self._place.begin_item(index)
-            yield _ZEROS[: size - start]
 
     def _head(self, job: FileJob) -> bytes:
         """Return a file's first bytes; empty where they do not read (the file costs no more than that here)."""

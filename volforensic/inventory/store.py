@@ -23,10 +23,13 @@ _SCHEMA = """
         id INTEGER PRIMARY KEY, volume INTEGER, parent BLOB, name BLOB, allocated INTEGER, is_file INTEGER,
         place INTEGER, tree INTEGER, inode INTEGER, data BLOB
     );
-    CREATE TABLE note (volume INTEGER, path BLOB, data BLOB, PRIMARY KEY (volume, path)) WITHOUT ROWID;
     CREATE TABLE content (
         volume INTEGER, tree INTEGER, inode INTEGER, family TEXT, data BLOB, elf BLOB,
         PRIMARY KEY (volume, tree, inode)
+    ) WITHOUT ROWID;
+    CREATE TABLE recovery (
+        volume INTEGER, inode INTEGER, allocated INTEGER, path BLOB, data BLOB,
+        PRIMARY KEY (volume, inode, allocated, path)
     ) WITHOUT ROWID;
 """
 _INDEXES = (
@@ -72,12 +75,6 @@ class Inventory:
         for statement in _INDEXES:
             self._connection.execute(statement)
 
-    def note(self, entry: FileEntry, row: Row) -> None:
-        """Keep what was found out about the entry of one path; of two notes on a path the later stays."""
-        self._connection.execute(
-            "INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (entry.volume, entry.path, self._encoder.encode(row))
-        )
-
     def note_content(self, entry: FileEntry, row: Row) -> None:
         """Keep what was found out about an inode's bytes: it stands in the row of every path that leads to them."""
         self.note_contents([(entry, row)])
@@ -94,14 +91,10 @@ class Inventory:
         )
 
     def note_recovery(self, entry: FileEntry, row: Row) -> None:
-        """Keep what was found out about a deleted entry or an orphan.
-
-        A deleted entry may share its path with a living one and with others, so the inode stands before the path: no
-        path begins so.
-        """
-        key = b"%d:%d%b" % (_signed(entry.inode), entry.allocated, entry.path)
+        """Keep what was found out about a deleted entry or an orphan: it may share its path with others."""
         self._connection.execute(
-            "INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (entry.volume, key, self._encoder.encode(row))
+            "INSERT OR REPLACE INTO recovery VALUES (?, ?, ?, ?, ?)",
+            (entry.volume, _signed(entry.inode), entry.allocated, entry.path, self._encoder.encode(row)),
         )
 
     def note_elf(self, entry: FileEntry, row: Row) -> None:
@@ -121,17 +114,15 @@ class Inventory:
         ``judge`` is given each entry with its row, and may add keys.
         """
         statement = (
-            "SELECT entry.data, content.data, content.elf, note.data, recovery.data FROM entry"
+            "SELECT entry.data, content.data, content.elf, recovery.data FROM entry"
             " LEFT JOIN content ON entry.allocated = 1 AND content.volume = entry.volume"
             " AND content.tree = entry.tree AND content.inode = entry.inode"
-            " LEFT JOIN note ON entry.allocated = 1 AND note.volume = entry.volume"
-            " AND note.path = CAST(entry.parent || x'2f' || entry.name AS BLOB)"
-            " LEFT JOIN note AS recovery ON recovery.volume = entry.volume AND recovery.path ="
-            " CASE WHEN entry.allocated = 0 OR (entry.parent >= ? AND entry.parent < ?) THEN"
-            " CAST(entry.inode || ':' || entry.allocated || entry.parent || x'2f' || entry.name AS BLOB) END"
+            " LEFT JOIN recovery ON recovery.volume = entry.volume AND recovery.inode = entry.inode"
+            " AND recovery.allocated = entry.allocated"
+            " AND recovery.path = CAST(entry.parent || x'2f' || entry.name AS BLOB)"
             " ORDER BY entry.id"
         )
-        for data, *notes in self._connection.execute(statement, _ORPHAN_PARENTS):
+        for data, *notes in self._connection.execute(statement):
             entry = self._decoder.decode(data)
             row = entry.row(host_path(entry))
             for noted in notes:
