@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from media import handle_of
 
 from volforensic.collection.definitions import Artifact
 from volforensic.collection.host import Host, find_hosts
@@ -122,17 +123,17 @@ def collected(
     ):
         layout = _layout(pool, descriptor, image)
         subvolumes = []
-        for batch in walk_volumes(pool, descriptor, layout.volumes):
+        for batch in walk_volumes(pool, handle_of(descriptor), layout.volumes):
             if isinstance(batch, Problem):
                 result.problems.append(batch)
             else:
                 inventory.add(batch)
                 subvolumes += [one for one in batch if one.tree >= 256 and one.inode == 256]
         inventory.index()
-        for found in find_hosts(pool, descriptor, inventory, layout, subvolumes):
+        for found in find_hosts(pool, handle_of(descriptor), inventory, layout, subvolumes):
             (result.problems if isinstance(found, Problem) else result.hosts).append(found)  # type: ignore[arg-type]
         paths = HostPaths([host.trees for host in result.hosts])
-        evidence = Evidence(pool, descriptor, inventory, result.hosts, layout.facts(), paths)
+        evidence = Evidence(pool, handle_of(descriptor), inventory, result.hosts, layout.facts(), paths)
         result.take(collect(evidence, chosen, doubtful))
     os.close(descriptor)
     return result
@@ -149,6 +150,8 @@ def tests_importable() -> Iterator[None]:
 def _layout(pool: Pool, descriptor: int, image: Path) -> Layout:
     arguments = LayoutArguments(size=image.stat().st_size)
     function = "volforensic.evidence.layout:read_layout"
-    (layout,) = pool.run(Task(function=function, arguments=arguments, message_type=Layout, source=descriptor))
+    (layout,) = pool.run(
+        Task(function=function, arguments=arguments, message_type=Layout, source=handle_of(descriptor))
+    )
     assert isinstance(layout, Layout)
     return layout

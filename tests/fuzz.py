@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
 import hostile_images  # noqa: E402 - a script: its folder and the project's come first
+from media import medium_of  # noqa: E402 - same
 
 from volforensic.evidence.filesystems import open_filesystem  # noqa: E402 - same
 from volforensic.evidence.layout import Layout, LayoutArguments, read_layout  # noqa: E402 - same
@@ -81,13 +82,13 @@ def read_image(path: Path) -> tuple[set[str], bool]:
     """Return the files that an image gives and whether any loss was said: the readers as the workers run them."""
     descriptor = os.open(path, os.O_RDONLY)
     size = os.fstat(descriptor).st_size
-    place = Workplace(descriptor, mmap.mmap(-1, PAGE_USED), None)
+    place = Workplace(medium_of(descriptor), mmap.mmap(-1, PAGE_USED), None)
     layout: Layout = next(read_layout(place, LayoutArguments(size=size)))
     is_lossy = any(problem.lost for problem in layout.problems) or not any(v.is_readable for v in layout.volumes)
     files: set[str] = set()
     for volume in layout.volumes:
         if volume.is_readable and volume.filesystem is not None:
-            window = Window(descriptor, volume.offset, volume.length)
+            window = Window(medium_of(descriptor), volume.offset, volume.length)
             is_lossy |= _walk(place, window, volume.filesystem.type, files)
     return files, is_lossy
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from collection_runs import MEBIBYTE
+from media import handle_of, medium_of
 
 from volforensic.collection.host import find_hosts
 from volforensic.collection.namespace import Namespace
@@ -84,7 +85,9 @@ def proved(image: Path, folder: Path, *, doubtful: frozenset[int] = frozenset())
     ):
         layout = _walked(pool, descriptor, image, inventory, result)
         hosts = _hosts(pool, descriptor, inventory, layout)
-        for found in read_packages(Sources(pool, descriptor, layout.facts(), inventory, hosts, doubtful), proof):
+        for found in read_packages(
+            Sources(pool, handle_of(descriptor), layout.facts(), inventory, hosts, doubtful), proof
+        ):
             (result.problems if isinstance(found, Problem) else result.databases).append(found)  # type: ignore[arg-type]
         result.missing = list(proof.missing())
         for entry in inventory:
@@ -100,9 +103,11 @@ def proved(image: Path, folder: Path, *, doubtful: frozenset[int] = frozenset())
 def _walked(pool: Pool, descriptor: int, image: Path, inventory: Inventory, result: Proved) -> Layout:
     arguments = LayoutArguments(size=image.stat().st_size)
     function = "volforensic.evidence.layout:read_layout"
-    (layout,) = pool.run(Task(function=function, arguments=arguments, message_type=Layout, source=descriptor))
+    (layout,) = pool.run(
+        Task(function=function, arguments=arguments, message_type=Layout, source=handle_of(descriptor))
+    )
     assert isinstance(layout, Layout)
-    for batch in walk_volumes(pool, descriptor, layout.volumes):
+    for batch in walk_volumes(pool, handle_of(descriptor), layout.volumes):
         if isinstance(batch, Problem):
             result.problems.append(batch)
         else:
@@ -112,7 +117,9 @@ def _walked(pool: Pool, descriptor: int, image: Path, inventory: Inventory, resu
 
 
 def _hosts(pool: Pool, descriptor: int, inventory: Inventory, layout: Layout) -> Sequence[Namespace]:
-    hosts = [host for host in find_hosts(pool, descriptor, inventory, layout, []) if not isinstance(host, Problem)]
+    hosts = [
+        host for host in find_hosts(pool, handle_of(descriptor), inventory, layout, []) if not isinstance(host, Problem)
+    ]
     trees = [tree for host in hosts for tree in host.trees]
     return [Namespace(inventory, host.trees, tuple(set(trees) - set(host.trees))) for host in hosts]
 
@@ -121,7 +128,9 @@ def _hashes(descriptor: int, entry: FileEntry, layout: Layout, algorithms: froze
     if entry.type != "file":
         return {}
     data = bytearray(entry.size)
-    for block in stored_chunks(descriptor, entry, filesystem_opener(descriptor, layout.facts()), []):
+    for block in stored_chunks(
+        medium_of(descriptor), entry, filesystem_opener(medium_of(descriptor), layout.facts()), []
+    ):
         data[block.position : block.position + len(block.data)] = block.data
     return {name: hashlib.new(name, data[: entry.size]).hexdigest() for name in ("sha256", *algorithms)}
 

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from volforensic.evidence.raw_medium import RawMedium
+from volforensic.medium import Medium
 from volforensic.sandbox.messages import FRAME_HEADER, FRAME_LIMIT, HEARTBEAT
 from volforensic.sandbox.worker import Workplace
 
@@ -26,7 +28,7 @@ def count(place: Workplace, up_to: int) -> Iterator[int]:
 
 
 def read_source(place: Workplace, _arguments: object) -> Iterator[bytes]:
-    yield os.pread(place.source, 5, 0)
+    yield place.source.read_at(0, 5)
 
 
 def crash_at(place: Workplace, item: int) -> Iterator[int]:
@@ -176,9 +178,14 @@ def _pipe() -> int:
     raise AssertionError("no pipe")
 
 
+def _descriptor(source: Medium) -> int:
+    assert isinstance(source, RawMedium)
+    return source.descriptor
+
+
 def escape(place: Workplace, paths: dict[str, str]) -> Iterator[dict[str, str]]:
     outcome = {}
-    for name, attempt in _attempts({**paths, "source": str(place.source), "pipe": str(_pipe())}).items():
+    for name, attempt in _attempts({**paths, "source": str(_descriptor(place.source)), "pipe": str(_pipe())}).items():
         try:
             attempt()
             outcome[name] = "ALLOWED"

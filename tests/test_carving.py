@@ -15,6 +15,7 @@ from hostile_images import btrfs_image, xfs_image
 from hypothesis import strategies as st
 from inventory_samples import entry as sample
 from loop_mounts import mounted
+from media import handle_of, medium_of
 
 from volforensic.evidence.free_space import Region
 from volforensic.evidence.layout import Volume
@@ -61,7 +62,9 @@ def carved(image: Path, spaces: list[Space], belonging: Belonging | None = None)
     rows: list[Row] = []
     problems: list[Problem] = []
     with Pool(preloaded_modules([])) as pool, image.open("rb") as file:
-        found = carve_spaces(pool, file.fileno(), spaces, belonging or Belonging([], {}), compiled.serialize())
+        found = carve_spaces(
+            pool, handle_of(file.fileno()), spaces, belonging or Belonging([], {}), compiled.serialize()
+        )
         for each in found:
             if isinstance(each, Problem):
                 problems.append(each)
@@ -104,7 +107,9 @@ def test_deleted_files_are_carved_from_free_blocks(tmp_path: Path) -> None:
         filesystem=Filesystem(type="ext4", block_size=1024),
     )
     with Pool(preloaded_modules([])) as pool, disk.open("rb") as file:
-        free = [each for each in find_free_space(pool, file.fileno(), [volume]) if isinstance(each, FreeSpace)]
+        free = [
+            each for each in find_free_space(pool, handle_of(file.fileno()), [volume]) if isinstance(each, FreeSpace)
+        ]
     rows, problems = carved(disk, spaces_of([volume], free, []))
     assert problems == []
     found = {row["kind"]: row for row in rows}
@@ -340,9 +345,11 @@ def test_a_program_that_the_kernel_deleted_is_carved_whole(tmp_path: Path, kind:
         (folder / "miner").unlink()
     size = image.stat().st_size
     with Pool(preloaded_modules([])) as pool, image.open("rb") as file:
-        filesystem = recognise(Window(file.fileno(), 0, size))
+        filesystem = recognise(Window(medium_of(file.fileno()), 0, size))
         volume = Volume(index=0, offset=0, length=size, kind="whole", description="", filesystem=filesystem)
-        free = [each for each in find_free_space(pool, file.fileno(), [volume]) if isinstance(each, FreeSpace)]
+        free = [
+            each for each in find_free_space(pool, handle_of(file.fileno()), [volume]) if isinstance(each, FreeSpace)
+        ]
     rows, problems = carved(image, spaces_of([volume], free, []))
     assert problems == []
     programs = [row for row in rows if row["kind"] == "elf"]

@@ -16,6 +16,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inventory_samples import entry
+from media import medium_of
 
 from volforensic.collection.content import Block, Content, Loss, SourceFile
 from volforensic.collection.decompression import decompressed, is_compressed, is_text
@@ -207,7 +208,7 @@ def opened(tmp_path: Path, data: bytes) -> Content:
     image = tmp_path / "image"
     image.write_bytes(data)
     file = entry(b"/var/log/auth.log.1.gz", size=len(data), extents=(Extent(0, 0, len(data)),))
-    return open_content(os.open(image, os.O_RDONLY), file, SourceFile(size=len(data)), no_filesystem)
+    return open_content(medium_of(os.open(image, os.O_RDONLY)), file, SourceFile(size=len(data)), no_filesystem)
 
 
 def text_of(content: Content) -> bytes:

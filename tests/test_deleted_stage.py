@@ -12,6 +12,7 @@ import pytest
 from hostile_images import xfs_image
 from inventory_samples import entry as sample
 from loop_mounts import mounted
+from media import handle_of
 from msgspec.structs import replace
 from test_walk import Walked
 
@@ -49,11 +50,11 @@ def judged(image: Path, kind: str, folder: Path) -> dict[str, Row]:
         inventory.index()
         spaces = {
             found.volume: found
-            for found in find_free_space(pool, file.fileno(), [volume])
+            for found in find_free_space(pool, handle_of(file.fileno()), [volume])
             if isinstance(found, FreeSpace)
         }
         facts = {0: VolumeFacts(offset=0, length=size, kind=kind)}
-        for found in judge_deleted(pool, file.fileno(), inventory, spaces, facts, compiled.serialize()):
+        for found in judge_deleted(pool, handle_of(file.fileno()), inventory, spaces, facts, compiled.serialize()):
             assert not isinstance(found, Problem), found
             inventory.note_recovery(*found)
         rows = inventory.rows(lambda entry: entry.path)

@@ -11,6 +11,7 @@ import pytest
 import zstandard
 from elf_samples import kernel_module, program, random_bytes, signature, upx
 from inventory_samples import entry
+from media import handle_of, medium_of
 
 from volforensic.evidence.node import Extent
 from volforensic.inventory.elf_bytes import ExtentBytes
@@ -53,7 +54,7 @@ def examined(disk: Disk, files: list[tuple[FileEntry, bytes]]) -> list[tuple[Fil
     descriptor = os.open(disk.path, os.O_RDONLY)
     try:
         with Pool(preload=MODULES, jobs=1) as pool:
-            return list(examine_elf(pool, descriptor, iter(files), {}))
+            return list(examine_elf(pool, handle_of(descriptor), iter(files), {}))
     finally:
         os.close(descriptor)
 
@@ -143,7 +144,7 @@ def test_bytes_by_extents_are_the_files_bytes_with_holes_as_zeros(disk: Disk) ->
     holed = data[:3000] + bytes(3000) + data[6000:]
     descriptor = os.open(disk.path, os.O_RDONLY)
     losses: list[Any] = []
-    source = ExtentBytes(descriptor, entry(b"/x", size=10_500, extents=kept), lambda _: None, losses)  # type: ignore[arg-type, return-value]  # never asked
+    source = ExtentBytes(medium_of(descriptor), entry(b"/x", size=10_500, extents=kept), lambda _: None, losses)  # type: ignore[arg-type, return-value]  # never asked
     expected = holed + bytes(500)
     for start, size in ((0, 10_500), (1499, 2), (2999, 3002), (5999, 2), (9999, 10), (10_499, 50), (10_500, 1), (0, 0)):
         assert source.read_at(start, size) == expected[start : start + size]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hostile_images import Ext
+from media import medium_of
 
 from volforensic.evidence.ext_inodes import ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
@@ -38,7 +39,7 @@ def test_both_ways_give_the_same_of_damaged_inodes(tmp_path: Path, features: str
             data[place] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, data[place] ^ 1 << chance.randrange(8)))
         image.path.write_bytes(data)
         descriptor = os.open(image.path, os.O_RDONLY)
-        window = Window(descriptor, 0, len(data))
+        window = Window(medium_of(descriptor), 0, len(data))
         inodes = ExtInodes(window)
         nodes = ExtNodes(window, inodes)
         for number in range(1, 50):
@@ -56,7 +57,7 @@ def test_a_wrong_checksum_is_said_whichever_bit_of_the_inode_changed(tmp_path: P
         before = image.read(place + offset, 1)
         image.write(place + offset, bytes([before[0] ^ 0x10]))
         descriptor = os.open(image.path, os.O_RDONLY)
-        window = Window(descriptor, 0, image.path.stat().st_size)
+        window = Window(medium_of(descriptor), 0, image.path.stat().st_size)
         inodes = ExtInodes(window)
         found = outcome(ExtNodes(window, inodes), inodes, number, careful=False)
         os.close(descriptor)

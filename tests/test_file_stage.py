@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hostile_images import Ext, extent_header, extent_leaf
 from inventory_samples import entry
+from media import handle_of, medium_of
 
 from volforensic.evidence.digests import algorithm_bits
 from volforensic.evidence.layout import Volume, VolumeFacts
@@ -29,15 +30,22 @@ def examined(path: Path, *, every_file: bool = True) -> Iterator[Examined | Prob
     descriptor = os.open(path, os.O_RDONLY)
     size = path.stat().st_size
     volume = Volume(
-        index=0, offset=0, length=size, kind="whole", description="", filesystem=recognise(Window(descriptor, 0, size))
+        index=0,
+        offset=0,
+        length=size,
+        kind="whole",
+        description="",
+        filesystem=recognise(Window(medium_of(descriptor), 0, size)),
     )
     facts = {0: VolumeFacts(offset=0, length=size, kind="ext4")}
     try:
         with Pool(preload=preloaded_modules([]), jobs=1) as pool:
-            batches = [batch for batch in walk_volumes(pool, descriptor, [volume]) if isinstance(batch, list)]
+            batches = [
+                batch for batch in walk_volumes(pool, handle_of(descriptor), [volume]) if isinstance(batch, list)
+            ]
             files = [FileToExamine(found, found.path) for batch in batches for found in batch if found.type == "file"]
             rules = load_yara_rules([]).compiled
-            yield from examine_inventory(pool, descriptor, iter(files), facts, rules, every_file=every_file)
+            yield from examine_inventory(pool, handle_of(descriptor), iter(files), facts, rules, every_file=every_file)
     finally:
         os.close(descriptor)
 
@@ -73,7 +81,7 @@ def test_the_same_bytes_have_the_hashes_that_each_file_asks_for(tmp_path: Path) 
         for twin, name in zip(twins, ("md5", "sha1"), strict=True)
     ]
     with Pool(preload=preloaded_modules([]), jobs=1) as pool:
-        results = list(examine_inventory(pool, descriptor, iter(files), {}, b""))
+        results = list(examine_inventory(pool, handle_of(descriptor), iter(files), {}, b""))
     os.close(descriptor)
     found = [result.row() for result in results if isinstance(result, Examined)]
     content = b"same" * 1024
@@ -122,7 +130,7 @@ def test_bytes_that_do_not_read_are_lost_one_sector_at_a_time(tmp_path: Path, mo
     monkeypatch.setattr(os, "pread", failing)
     losses: list[Loss] = []
     file = entry(b"/x", size=64 << 10, extents=(Extent(0, 0, 32 << 10), Extent(32 << 10, 48 << 10, 32 << 10)))
-    blocks = list(stored_chunks(descriptor, file, no_filesystem, losses))  # type: ignore[arg-type]  # never asked
+    blocks = list(stored_chunks(medium_of(descriptor), file, no_filesystem, losses))  # type: ignore[arg-type]  # never asked
     os.close(descriptor)
     assert [(loss.offset, loss.length) for loss in losses] == [(8192, 4096), (48 << 10, 16 << 10)]
     read = b"".join(block.data for block in blocks)

@@ -10,6 +10,7 @@ import pytest
 from hostile_images import SUPERBLOCK_FIELDS, UUID, Ext, btrfs_image, xfs_image
 from hypothesis import given
 from hypothesis import strategies as st
+from media import medium_of
 
 from volforensic.evidence.reader import Window
 from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
@@ -19,7 +20,7 @@ def recognised(content: bytes | Path) -> Filesystem | None:
     with tempfile.TemporaryFile() as file:
         file.write(content if isinstance(content, bytes) else content.read_bytes())
         file.flush()
-        return recognise(Window(file.fileno(), 0, file.tell()))
+        return recognise(Window(medium_of(file.fileno()), 0, file.tell()))
 
 
 def at(place: int, data: bytes, size: int = 1 << 20) -> bytes:
@@ -92,10 +93,10 @@ def test_nothing_and_nearly_nothing() -> None:
     with tempfile.TemporaryFile() as file:
         file.write(at(0, b"", 1 << 20))
         file.flush()
-        assert is_empty(Window(file.fileno(), 0, 1 << 20))
+        assert is_empty(Window(medium_of(file.fileno()), 0, 1 << 20))
         file.write(b"x")
         file.flush()
-        assert not is_empty(Window(file.fileno(), 0, (1 << 20) + 1))
+        assert not is_empty(Window(medium_of(file.fileno()), 0, (1 << 20) + 1))
 
 
 def test_a_journal_to_replay_bigalloc_and_an_external_journal_are_said(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_a_zeroed_superblock_gives_way_to_its_backup(tmp_path: Path, block_size:
         file.seek(1024)
         file.write(bytes(1024))
         file.flush()
-        found = recognise(Window(file.fileno(), 0, size))
+        found = recognise(Window(medium_of(file.fileno()), 0, size))
     assert found is not None
     assert (found.type, found.uuid) == ("ext4", UUID)
     assert f"backup superblock in block {block} was used" in found.remark

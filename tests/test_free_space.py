@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hostile_images import btrfs_image, xfs_image
 from loop_mounts import mounted
+from media import handle_of, medium_of
 
 from volforensic.evidence.btrfs_free import free_space as btrfs_space
 from volforensic.evidence.ext_free import free_space as ext_space
@@ -34,7 +35,7 @@ PRELOAD = preloaded_modules([])
 
 
 def window(path: Path) -> Window:
-    return Window(os.open(path, os.O_RDONLY), 0, path.stat().st_size)
+    return Window(medium_of(os.open(path, os.O_RDONLY)), 0, path.stat().st_size)
 
 
 def ext_image(path: Path, *options: str, size: str = "64M") -> Path:
@@ -312,7 +313,7 @@ def test_the_worker_tells_source_offsets_and_what_lies_behind(tmp_path: Path) ->
         volume = Volume(
             index=1, offset=1 << 20, length=(16 << 20) + (1 << 16), kind="gpt", description="", filesystem=EXT4
         )
-        found = list(find_free_space(pool, file.fileno(), [volume]))
+        found = list(find_free_space(pool, handle_of(file.fileno()), [volume]))
     (space,) = found
     assert isinstance(space, FreeSpace)
     assert space.is_known
@@ -340,8 +341,8 @@ def test_a_worker_whose_runs_can_be_is_believed() -> None:
 
 def test_space_that_is_not_supported_is_said() -> None:
     volume = Volume(index=1, offset=0, length=100, kind="gpt", description="", filesystem=Filesystem(type="exfat"))
-    with Pool(PRELOAD) as pool:
-        problem, space = find_free_space(pool, -1, [volume])
+    with Pool(PRELOAD) as pool, Path(__file__).open("rb") as anything:
+        problem, space = find_free_space(pool, handle_of(anything.fileno()), [volume])
     assert isinstance(problem, Problem)
     assert problem.lost
     assert isinstance(space, FreeSpace)

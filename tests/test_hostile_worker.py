@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from media import handle_of
 
 from volforensic.errors import HostError
 from volforensic.sandbox import confinement, landlock, running, seccomp
@@ -207,7 +208,7 @@ def test_its_descriptors(pool: Pool, tmp_path: Path) -> None:
     image = tmp_path / "image"
     image.touch()
     with image.open("rb") as source:
-        messages = pool.run(task("descriptors", source=source.fileno()))
+        messages = pool.run(task("descriptors", source=handle_of(source.fileno())))
         folder = Path(f"/proc/{next(messages)}/fd")
         names = sorted(entry.readlink().name.partition(":")[0] for entry in folder.iterdir())
         messages.close()  # type: ignore[attr-defined]  # a generator

@@ -20,7 +20,7 @@ LAYERS = [
     {"case", "device", "aws"},
     {"evidence", "host"},
     {"sandbox"},
-    {"sanitiser", "record", "errors"},
+    {"sanitiser", "record", "errors", "medium"},
 ]
 """From the top down: a module imports from its own layer and from those below."""
 

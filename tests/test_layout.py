@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 from hostile_images import MEBIBYTE, Ext, gpt_disk
+from media import medium_of
 
 from volforensic.evidence.layout import Layout, LayoutArguments, read_layout
 from volforensic.sandbox.messages import PAGE_USED
@@ -15,7 +16,7 @@ from volforensic.sandbox.worker import Workplace
 def layout_of(path: Path) -> Layout:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        place = Workplace(descriptor, mmap.mmap(-1, PAGE_USED), None)
+        place = Workplace(medium_of(descriptor), mmap.mmap(-1, PAGE_USED), None)
         return next(read_layout(place, LayoutArguments(size=path.stat().st_size)))
     finally:
         os.close(descriptor)

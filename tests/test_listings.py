@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from loop_mounts import mounted
+from media import handle_of, medium_of
 
 from volforensic.evidence.layout import Volume, VolumeFacts
 from volforensic.evidence.reader import Window
@@ -94,10 +95,12 @@ def rows_of(image: Path, contents: dict[bytes, bytes]) -> list[Row]:
     size = image.stat().st_size
     descriptor = os.open(image, os.O_RDONLY)
     try:
-        found = recognise(Window(descriptor, 0, size))
+        found = recognise(Window(medium_of(descriptor), 0, size))
         volume = Volume(index=0, offset=0, length=size, kind="whole", description="", filesystem=found)
         with Pool(preload=preloaded_modules([]), jobs=1) as pool:
-            batches = [batch for batch in walk_volumes(pool, descriptor, [volume]) if isinstance(batch, list)]
+            batches = [
+                batch for batch in walk_volumes(pool, handle_of(descriptor), [volume]) if isinstance(batch, list)
+            ]
     finally:
         os.close(descriptor)
     rows = []

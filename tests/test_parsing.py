@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from inventory_samples import entry
+from media import medium_of
 
 from volforensic.collection.content import LINE_LIMIT, SourceFile
 from volforensic.collection.parsing import (
@@ -35,7 +36,7 @@ def parsed(tmp_path: Path, image: bytes, file: FileEntry, lines: str = r"(?P<wor
     facts = VolumeFacts(offset=0, length=len(image), kind="ext4")
     arguments = ParsingArguments(files=[task], volumes={1: facts})
     with mmap.mmap(-1, mmap.PAGESIZE) as page:
-        place = Workplace(os.open(path, os.O_RDONLY), page, None)
+        place = Workplace(medium_of(os.open(path, os.O_RDONLY)), page, None)
         return list(parse_files(place, msgspec.to_builtins(arguments)))
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from media import medium_of
 
 from volforensic.evidence.partitions import Partition, Table, read_table
 from volforensic.evidence.reader import Window
@@ -21,7 +22,7 @@ def table_of(content: bytes | bytearray) -> Table:
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.flush()
-        return read_table(Window(file.fileno(), 0, len(content)))
+        return read_table(Window(medium_of(file.fileno()), 0, len(content)))
 
 
 def places(table: Table) -> list[tuple[int, int, int]]:
@@ -211,6 +212,6 @@ def test_the_read_is_by_position(tmp_path: Path) -> None:
     path.write_bytes(bytes(4096) + Gpt().disk() + bytes(4096))
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        assert places(read_table(Window(descriptor, 4096, 4 << 20))) == [(1, 64 * 512, 64 * 512)]
+        assert places(read_table(Window(medium_of(descriptor), 4096, 4 << 20))) == [(1, 64 * 512, 64 * 512)]
     finally:
         os.close(descriptor)

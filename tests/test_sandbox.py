@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from media import handle_of
 
 from volforensic.sandbox.confinement import Limits, probe
 from volforensic.sandbox.pool import Failure, Pool, Task
@@ -29,7 +30,7 @@ def test_the_source_is_read_by_its_descriptor(pool: Pool, tmp_path: Path) -> Non
     image = tmp_path / "image"
     image.write_bytes(b"bytes of the evidence")
     source = os.open(image, os.O_RDONLY)
-    assert list(pool.run(task("read_source", message_type=bytes, source=source))) == [b"bytes"]
+    assert list(pool.run(task("read_source", message_type=bytes, source=handle_of(source)))) == [b"bytes"]
     os.close(source)
 
 
@@ -104,7 +105,7 @@ def test_no_way_out(pool: Pool, tmp_path: Path) -> None:
     image.write_bytes(b"evidence")
     source = os.open(image, os.O_RDONLY)
     paths = {"image": str(image), "parent": str(os.getpid())}
-    outcome = next(iter(pool.run(task("escape", paths, message_type=dict[str, str], source=source))))
+    outcome = next(iter(pool.run(task("escape", paths, message_type=dict[str, str], source=handle_of(source)))))
     os.close(source)
     assert {name for name, result in outcome.items() if result == "ALLOWED"} == set()
     assert len(outcome) == 58

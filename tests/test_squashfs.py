@@ -18,6 +18,7 @@ from command_line import run, triage
 from fuzz import in_child, mutant, read_image, used_sectors
 from hostile_images import CRON_COMMAND, good_tree
 from loop_mounts import mounted
+from media import medium_of
 from squashfs_images import COMPRESSIONS, squashfs_image
 from test_walk import Walked, kernel_rows, our_rows
 
@@ -167,7 +168,7 @@ def edited(image: Path, **changes: int) -> Path:
 
 def recognised(image: Path) -> Filesystem | None:
     with image.open("rb") as file:
-        return recognise(Window(file.fileno(), 0, image.stat().st_size))
+        return recognise(Window(medium_of(file.fileno()), 0, image.stat().st_size))
 
 
 def small(folder: Path, *options: str, compression: str = "gzip") -> Path:
@@ -199,7 +200,7 @@ def test_a_superblock_that_cannot_be_is_said(tmp_path: Path, changes: dict[str, 
     assert found is not None
     assert (found.type, bool(found.unread)) == ("squashfs", True)
     with image.open("rb") as file, pytest.raises(SquashfsError):
-        SquashfsBlocks(Window(file.fileno(), 0, image.stat().st_size))
+        SquashfsBlocks(Window(medium_of(file.fileno()), 0, image.stat().st_size))
 
 
 def test_a_cut_image_is_said(tmp_path: Path) -> None:
@@ -220,7 +221,7 @@ def blocks_with(image: Path, appended: bytes) -> tuple[SquashfsBlocks, int]:
     place = image.stat().st_size
     image.write_bytes(image.read_bytes() + appended)
     descriptor = os.open(image, os.O_RDONLY)
-    return SquashfsBlocks(Window(descriptor, 0, place + len(appended))), place
+    return SquashfsBlocks(Window(medium_of(descriptor), 0, place + len(appended))), place
 
 
 BOMBS = {
@@ -342,7 +343,7 @@ def test_triage_finds_the_host_and_the_second_reader_agrees(tmp_path: Path, comp
 def test_dissect_lists_the_same(tree: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
     image = squashfs_image(tree, tmp_path / "image", *options)
     with image.open("rb") as file:
-        window = Window(file.fileno(), 0, image.stat().st_size)
+        window = Window(medium_of(file.fileno()), 0, image.stat().st_size)
         readers = [opened("squashfs", window, lambda _: None) for opened in (open_filesystem, open_with_library)]
         listed = [list(everything(reader)) for reader in readers]
         ours, theirs = ([found._replace(device=None, capabilities=None) for found in nodes] for nodes in listed)
@@ -395,8 +396,8 @@ def test_a_file_of_exbibytes_costs_itself(tmp_path: Path, size: int, is_told: bo
     assert entry.has_inode == is_told
     if is_told:
         losses: list[Loss] = []
-        reader = open_filesystem("squashfs", Window(walked.descriptor, 0, len(data)), lambda _: None)
-        assert list(stored_chunks(walked.descriptor, entry, lambda _: reader, losses)) == []
+        reader = open_filesystem("squashfs", Window(medium_of(walked.descriptor), 0, len(data)), lambda _: None)
+        assert list(stored_chunks(medium_of(walked.descriptor), entry, lambda _: reader, losses)) == []
         assert [loss.length for loss in losses] == [size]
         ended = run("hash", image, "-f", "jsonl", "--progress", "none")
         assert ended.returncode == 3, ended.stderr

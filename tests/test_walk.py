@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hostile_images import Ext, btrfs_image, extent_header, extent_leaf, xfs_image
 from loop_mounts import mounted
+from media import medium_of
 
 from volforensic.evidence.filesystems import open_filesystem
 from volforensic.evidence.node import TYPES
@@ -32,14 +33,14 @@ class Walked:
         """Walk it."""
         self.descriptor = os.open(path, os.O_RDONLY)
         size = path.stat().st_size
-        place = Workplace(self.descriptor, mmap.mmap(-1, PAGE_USED), None)
+        place = Workplace(medium_of(self.descriptor), mmap.mmap(-1, PAGE_USED), None)
         given = WalkArguments(volume=0, offset=0, length=size, kind=kind, skipped=skipped or [], received=received)
         self.entries: list[FileEntry] = []
         self.problems: list[Problem] = []
         for message in walk_filesystem(place, given):
             self.entries += message.entries
             self.problems += message.problems
-        self._reader = open_filesystem(kind, Window(self.descriptor, 0, size), lambda _: None)
+        self._reader = open_filesystem(kind, Window(medium_of(self.descriptor), 0, size), lambda _: None)
 
     def living(self) -> dict[bytes, FileEntry]:
         """Return the allocated entries by path."""
@@ -50,7 +51,7 @@ class Walked:
         losses: list[Loss] = []
         digest = hashlib.sha256()
         position = 0
-        for block in stored_chunks(self.descriptor, entry, lambda _: self._reader, losses):
+        for block in stored_chunks(medium_of(self.descriptor), entry, lambda _: self._reader, losses):
             assert block.position >= position
             digest.update(bytes(block.position - position) + block.data)
             position = block.position + len(block.data)

@@ -10,6 +10,7 @@ from hostile_images import xfs_image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loop_mounts import mounted
+from media import medium_of
 
 from volforensic.evidence.reader import Window
 from volforensic.evidence.xfs_log import log_state
@@ -20,7 +21,7 @@ UNREPLAYED = "the log does not end with an unmount"
 def state(path: Path) -> str:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        return log_state(Window(descriptor, 0, path.stat().st_size))
+        return log_state(Window(medium_of(descriptor), 0, path.stat().st_size))
     finally:
         os.close(descriptor)
 

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 from hostile_images import xfs_image
+from media import medium_of
 
 from volforensic.evidence.node import Node
 from volforensic.evidence.reader import Window
@@ -32,7 +33,7 @@ def test_both_ways_give_the_same_of_damaged_inodes(tmp_path: Path) -> None:
     path = xfs_image(tmp_path)
     sound = path.read_bytes()
     descriptor = os.open(path, os.O_RDONLY)
-    root = XfsInodes(Window(descriptor, 0, len(sound))).root
+    root = XfsInodes(Window(medium_of(descriptor), 0, len(sound))).root
     os.close(descriptor)
     table = sound.index(b"IN\x41\xed")  # the root: a directory that everybody may read
     chance = random.Random(11)  # noqa: S311 - no secret: the same each time
@@ -46,7 +47,7 @@ def test_both_ways_give_the_same_of_damaged_inodes(tmp_path: Path) -> None:
             data[start : start + SIZE] = with_checksum(bytes(data[start : start + SIZE]))
         descriptor = os.open(path, os.O_RDWR)
         os.pwrite(descriptor, data, table)
-        window = Window(descriptor, 0, len(sound))
+        window = Window(medium_of(descriptor), 0, len(sound))
         inodes = XfsInodes(window)
         nodes = XfsNodes(window, inodes)
         for number in range(root, root + 40):

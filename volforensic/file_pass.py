@@ -45,7 +45,7 @@ class FilePass(NamedTuple):
         notes: list[tuple[FileEntry, Row]] = []
         for result in examine_inventory(
             self.pool,
-            self.source.descriptor,
+            self.source.handle,
             self._files(),
             self.volumes,
             self.rules,

@@ -55,7 +55,7 @@ class Survey(NamedTuple):
         """Fill the inventory and index it; return the roots of btrfs subvolumes."""
         self.voice.stage("inventory", layout.entries_expected(), "files")
         subvolumes = []
-        for batch in walk_volumes(self.pool, self.source.descriptor, layout.volumes):
+        for batch in walk_volumes(self.pool, self.source.handle, layout.volumes):
             if isinstance(batch, Problem):
                 self.note(batch)
                 continue
@@ -69,7 +69,7 @@ class Survey(NamedTuple):
     def find_hosts(self, inventory: Inventory, layout: Layout, subvolumes: list[FileEntry]) -> list[Host]:
         """Return the hosts whose trees are in the source."""
         hosts = []
-        for found in find_hosts(self.pool, self.source.descriptor, inventory, layout, subvolumes):
+        for found in find_hosts(self.pool, self.source.handle, inventory, layout, subvolumes):
             if isinstance(found, Problem):
                 self.note(found)
             else:
@@ -81,7 +81,7 @@ class Survey(NamedTuple):
             function="volforensic.evidence.layout:read_layout",
             arguments=LayoutArguments(size=self.source.pin.size),
             message_type=Layout,
-            source=self.source.descriptor,
+            source=self.source.handle,
             check=LayoutCheck(self.source.pin.size),
         )
         for message in self.pool.run(task):

@@ -126,7 +126,7 @@ class _Item:
             self._compare(inventory, layout)
             hosts = survey.find_hosts(inventory, layout, subvolumes)
             paths = host_paths(hosts)
-            evidence = Evidence(self.pool, self.source.descriptor, inventory, hosts, layout.facts(), paths)
+            evidence = Evidence(self.pool, self.source.handle, inventory, hosts, layout.facts(), paths)
             doubtful = self._doubtful()
             self._collect(evidence, layout, doubtful)
             files = FileStages(survey, evidence, proof, self.options.of_files(), self.options.sets)
@@ -158,8 +158,8 @@ class _Item:
         if not self.options.second_reader:
             return
         self.voice.stage("second reader", len(layout.volumes), "volumes")
-        descriptor, scratch = self.source.descriptor, self.folder.scratch()
-        self._note(*compare_volumes(self.pool, descriptor, layout.volumes, inventory, scratch))
+        handle, scratch = self.source.handle, self.folder.scratch()
+        self._note(*compare_volumes(self.pool, handle, layout.volumes, inventory, scratch))
         self.voice.end_stage()
 
     def _doubtful(self) -> frozenset[int]:

@@ -7,12 +7,13 @@ from volforensic.collection.content import Block, Content, Loss, SourceFile
 from volforensic.collection.decompression import decompressed, is_compressed, is_text
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import OpenFilesystem, stored_chunks
+from volforensic.medium import Medium
 
 _MAGIC_SIZE = 16
 
 
 def open_content(
-    descriptor: int,
+    medium: Medium,
     entry: FileEntry,
     source: SourceFile,
     filesystem: OpenFilesystem,
@@ -21,7 +22,7 @@ def open_content(
     """Return the file's content, decompressed where it is compressed; ``sign_of_life`` is called for each block."""
 
     def stored(losses: list[Loss]) -> Iterator[Block]:
-        return _signed(stored_chunks(descriptor, entry, filesystem, losses), sign_of_life)
+        return _signed(stored_chunks(medium, entry, filesystem, losses), sign_of_life)
 
     def chunks(losses: list[Loss]) -> Iterable[Block]:
         blocks = stored(losses)

@@ -18,6 +18,7 @@ from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import filesystem_opener
 from volforensic.inventory.store import Inventory
 from volforensic.record import Problem, Row, text, text_fields
+from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pool import Failure, Pool, Task
 from volforensic.sandbox.worker import Workplace
 
@@ -102,7 +103,7 @@ class HostArguments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_hosts(
-    pool: Pool, source: int, inventory: Inventory, layout: Layout, subvolumes: list[FileEntry]
+    pool: Pool, source: SourceHandle, inventory: Inventory, layout: Layout, subvolumes: list[FileEntry]
 ) -> Iterator[Host | Problem]:
     """Yield every host in the evidence, and last, as hosts of their own, the trees that no host mounted.
 
@@ -209,7 +210,7 @@ def _root_order(tree: Tree) -> tuple[int, bool, bytes]:
 
 
 def _read_facts(
-    pool: Pool, source: int, inventory: Inventory, root: Tree, volumes: dict[int, VolumeFacts]
+    pool: Pool, source: SourceHandle, inventory: Inventory, root: Tree, volumes: dict[int, VolumeFacts]
 ) -> tuple[HostFacts, list[Problem]]:
     namespace = Namespace(inventory, (root,))
     files = {}

@@ -23,6 +23,7 @@ from volforensic.inventory.file_bytes import Loss
 from volforensic.inventory.store import Inventory
 from volforensic.record import Coverage, Problem, Row, text_fields
 from volforensic.sandbox.confinement import Limits
+from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pieces import Again, LostItem, work_on
 from volforensic.sandbox.pool import Pool, Task
 
@@ -71,7 +72,7 @@ class Evidence(NamedTuple):
     """What collection works on: the workers, the source's descriptor, the inventory, the hosts and the volumes."""
 
     pool: Pool
-    source: int
+    source: SourceHandle
     inventory: Inventory
     hosts: Sequence[Host]
     volumes: dict[int, VolumeFacts]

@@ -8,6 +8,7 @@ from volforensic.evidence.partitions import Partition, read_table
 from volforensic.evidence.reader import Window
 from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
 from volforensic.evidence.xfs_log import log_state
+from volforensic.medium import Medium
 from volforensic.record import Problem, Row
 from volforensic.sandbox.worker import Workplace
 
@@ -129,10 +130,10 @@ def _volume(place: Workplace, window: Window, index: int, partition: Partition |
     )
 
 
-def _volume_problems(volume: Volume, descriptor: int) -> Iterator[Problem]:
+def _volume_problems(volume: Volume, medium: Medium) -> Iterator[Problem]:
     found = volume.filesystem
     if found is None:
-        yield _without_filesystem(volume, Window(descriptor, volume.offset, volume.length))
+        yield _without_filesystem(volume, Window(medium, volume.offset, volume.length))
         return
     if found.remark:
         yield _problem(volume, f"{found.type}: {found.remark}", lost=True)

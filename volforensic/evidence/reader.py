@@ -1,31 +1,24 @@
 """A bounded view of the source for the libraries: reads by position, never outside its volume."""
 
 import io
-import os
 from typing import NamedTuple
+
+from volforensic.medium import Medium
 
 
 class Window(NamedTuple):
-    """A range of the source: descriptor, first byte, number of bytes."""
+    """A range of a medium: first byte, number of bytes."""
 
-    descriptor: int
+    medium: Medium
     offset: int
     length: int
 
     def read_at(self, position: int, size: int) -> bytes:
-        """Return up to ``size`` bytes at ``position`` of the window; fewer at its end or at the end of the source."""
+        """Return up to ``size`` bytes at ``position`` of the window; fewer at its end or at the end of the medium."""
         size = min(size, self.length - position)
         if position < 0 or size <= 0:
             return b""
-        parts = []
-        while size > 0:
-            part = os.pread(self.descriptor, size, self.offset + position)
-            if not part:
-                break
-            parts.append(part)
-            position += len(part)
-            size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return self.medium.read_at(self.offset + position, size)
 
 
 class WindowStream(io.RawIOBase):

@@ -14,7 +14,9 @@ import msgspec
 
 from volforensic.errors import IntegrityError, SourceError
 from volforensic.evidence.digests import Digests
+from volforensic.evidence.raw_medium import raw_source
 from volforensic.record import Problem
+from volforensic.sandbox.messages import SourceHandle
 
 _HASH_BLOCK = 512 << 10  # fits the second-level cache, so hashing does not wait for memory
 _ZEROS = bytes(_HASH_BLOCK)
@@ -73,6 +75,11 @@ class Source:
         now = self._look()
         if now != self.pin:
             raise IntegrityError(str(self.path), f"changed while it was read: {self.pin} became {now}")
+
+    @property
+    def handle(self) -> SourceHandle:
+        """What a task needs to read it."""
+        return raw_source(self.descriptor, self.pin.size)
 
     def read_in_places(self) -> None:
         """Tell the kernel that nothing is read from end to end: it brings in what is asked for and nothing beside."""

@@ -29,7 +29,7 @@ def log_state(window: Window) -> str:
     size = log_blocks * block_size
     if not 0 < size <= _LARGEST_LOG or block * block_size + size > window.length:
         return "its log lies outside the volume"
-    return _state(Window(window.descriptor, window.offset + block * block_size, size))
+    return _state(Window(window.medium, window.offset + block * block_size, size))
 
 
 def _geometry(superblock: bytes) -> tuple[int, int, int, int]:

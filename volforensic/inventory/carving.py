@@ -5,7 +5,6 @@ each other, which a filesystem mostly sees to and never promises. YARA sees ever
 of what was carved gives the blocks around it.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -167,7 +166,7 @@ class _Carver:
     def _read(self, offset: int, size: int) -> bytes:
         self._place.begin_item(self._index)
         try:
-            data = os.pread(self._place.source, size, offset)
+            data = self._place.source.read_at(offset, size)
         except OSError as error:
             self.lost.append((offset, size, f"read error: {error.strerror}"))
             return b""

@@ -19,6 +19,7 @@ from volforensic.inventory.carving import (
 from volforensic.inventory.free_stage import FreeSpace
 from volforensic.record import Problem, Row
 from volforensic.sandbox.confinement import GIBIBYTE, Limits
+from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pieces import Again, LostItem, work_on
 from volforensic.sandbox.pool import Pool, Task
 
@@ -67,7 +68,7 @@ def spaces_of(volumes: list[Volume], free: Iterable[FreeSpace], regions: Iterabl
 
 
 def carve_spaces(
-    pool: Pool, source: int, spaces: Iterable[Space], belonging: Belonging, rules: bytes
+    pool: Pool, source: SourceHandle, spaces: Iterable[Space], belonging: Belonging, rules: bytes
 ) -> Iterator[Row | Problem]:
     """Yield a row for each piece that is found in the spaces, in their order, and a problem for what was not read.
 

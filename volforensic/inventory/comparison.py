@@ -14,13 +14,14 @@ from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.stage import walk_volume
 from volforensic.inventory.store import Inventory
 from volforensic.record import Problem, text_fields
+from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pool import Pool
 
 _MOST_DIFFERENCES = 100
 
 
 def compare_volumes(
-    pool: Pool, source: int, volumes: list[Volume], inventory: Inventory, scratch: Path
+    pool: Pool, source: SourceHandle, volumes: list[Volume], inventory: Inventory, scratch: Path
 ) -> Iterator[Problem]:
     """Yield a problem (nothing is lost by it) for each difference between the inventory and a library's reading.
 

@@ -15,6 +15,7 @@ from volforensic.inventory.scanner import RuleSet
 from volforensic.inventory.store import Inventory
 from volforensic.record import Problem, Row, text_fields
 from volforensic.sandbox.confinement import GIBIBYTE, Limits
+from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pieces import LostItem, work_on
 from volforensic.sandbox.pool import Pool, Task
 from volforensic.sandbox.worker import Workplace
@@ -98,7 +99,7 @@ class _Seen:
 
 def judge_deleted(  # noqa: PLR0913, PLR0917 - what a stage reads: workers, source, inventory, and facts of each volume
     pool: Pool,
-    source: int,
+    source: SourceHandle,
     inventory: Inventory,
     spaces: dict[int, FreeSpace],
     volumes: dict[int, VolumeFacts],

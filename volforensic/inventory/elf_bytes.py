@@ -8,6 +8,7 @@ import msgspec
 from volforensic.evidence.node import Extent
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import Loss, OpenFilesystem, stored_chunks
+from volforensic.medium import Medium
 
 READ_LIMIT = 192 << 20
 """Bytes that are read of one file, at most: 64 MiB for entropy, 64 to find the build of Go, the rest for tables."""
@@ -38,9 +39,9 @@ class MemoryBytes(msgspec.Struct, frozen=True):
 class ExtentBytes:
     """A file's bytes through its extents; holes and what cannot be read are zeros, the latter noted in ``losses``."""
 
-    def __init__(self, descriptor: int, entry: FileEntry, filesystem: OpenFilesystem, losses: list[Loss]) -> None:
-        """Take the source's descriptor and an entry whose extents are known, in rising order."""
-        self._descriptor = descriptor
+    def __init__(self, medium: Medium, entry: FileEntry, filesystem: OpenFilesystem, losses: list[Loss]) -> None:
+        """Take the source's medium and an entry whose extents are known, in rising order."""
+        self._medium = medium
         self._entry = entry
         self._filesystem = filesystem
         self._losses = losses
@@ -74,7 +75,7 @@ class ExtentBytes:
             return
         part = Extent(extent.file_offset + skipped, extent.source_offset + skipped, length)
         piece = msgspec.structs.replace(self._entry, extents=(part,))
-        for block in stored_chunks(self._descriptor, piece, self._filesystem, self._losses):
+        for block in stored_chunks(self._medium, piece, self._filesystem, self._losses):
             start = block.position - position
             data[start : start + len(block.data)] = block.data
 

@@ -16,6 +16,7 @@ from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import Loss, OpenFilesystem, filesystem_opener, stored_chunks
 from volforensic.record import Problem, text_fields
 from volforensic.sandbox.confinement import GIBIBYTE, Limits
+from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pieces import LostItem, work_on
 from volforensic.sandbox.pool import Pool, Task
 from volforensic.sandbox.worker import Workplace
@@ -76,7 +77,7 @@ def read_elf_files(place: Workplace, arguments: object) -> Iterator[ElfMessage]:
 
 
 def examine_elf(
-    pool: Pool, source: int, files: Iterator[tuple[FileEntry, bytes]], volumes: dict[int, VolumeFacts]
+    pool: Pool, source: SourceHandle, files: Iterator[tuple[FileEntry, bytes]], volumes: dict[int, VolumeFacts]
 ) -> Iterator[tuple[FileEntry, ElfFacts] | Problem]:
     """Yield what each ELF file is, in the order given, and a problem for what could not be read of one.
 

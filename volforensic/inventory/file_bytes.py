@@ -8,6 +8,7 @@ from volforensic.evidence.filesystems import open_filesystem
 from volforensic.evidence.layout import VolumeFacts
 from volforensic.evidence.node import Extent, Reader
 from volforensic.evidence.reader import Window
+from volforensic.medium import Medium
 
 BLOCK_SIZE = 4 << 20
 """Bytes of one block, at most."""
@@ -61,20 +62,18 @@ class StoredFile(Protocol):
 OpenFilesystem = Callable[[int], Reader]
 
 
-def filesystem_opener(descriptor: int, volumes: dict[int, VolumeFacts]) -> OpenFilesystem:
+def filesystem_opener(medium: Medium, volumes: dict[int, VolumeFacts]) -> OpenFilesystem:
     """Return a function that opens a volume's filesystem by the volume's index, each once."""
 
     @cache
     def opened(volume: int) -> Reader:
         facts = volumes[volume]
-        return open_filesystem(facts.kind, Window(descriptor, facts.offset, facts.length), lambda _: None)
+        return open_filesystem(facts.kind, Window(medium, facts.offset, facts.length), lambda _: None)
 
     return opened
 
 
-def stored_chunks(
-    descriptor: int, entry: StoredFile, filesystem: OpenFilesystem, losses: list[Loss]
-) -> Iterator[Block]:
+def stored_chunks(medium: Medium, entry: StoredFile, filesystem: OpenFilesystem, losses: list[Loss]) -> Iterator[Block]:
     """Yield the file's bytes as they are stored, in rising order, without its holes."""
     if entry.extents is None:
         yield from _through_filesystem(entry, filesystem, losses)
@@ -84,7 +83,7 @@ def stored_chunks(
             part = Extent(
                 extent.file_offset + start, extent.source_offset + start, min(BLOCK_SIZE, extent.length - start)
             )
-            yield from _read_extent(descriptor, part, losses)
+            yield from _read_extent(medium, part, losses)
 
 
 def _through_filesystem(entry: StoredFile, filesystem: OpenFilesystem, losses: list[Loss]) -> Iterator[Block]:
@@ -98,11 +97,11 @@ def _through_filesystem(entry: StoredFile, filesystem: OpenFilesystem, losses: l
         losses.append(Loss(position, max(0, entry.size - position), reason))
 
 
-def _read_extent(descriptor: int, extent: Extent, losses: list[Loss]) -> Iterator[Block]:
+def _read_extent(medium: Medium, extent: Extent, losses: list[Loss]) -> Iterator[Block]:
     try:
-        data = Window(descriptor, extent.source_offset, extent.length).read_at(0, extent.length)
+        data = Window(medium, extent.source_offset, extent.length).read_at(0, extent.length)
     except OSError:
-        yield from _read_around_damage(descriptor, extent, losses)
+        yield from _read_around_damage(medium, extent, losses)
         return
     if data:
         yield Block(extent.file_offset, data)
@@ -111,11 +110,11 @@ def _read_extent(descriptor: int, extent: Extent, losses: list[Loss]) -> Iterato
         losses.append(Loss(extent.file_offset + len(data), missing, "the source ends before the file does"))
 
 
-def _read_around_damage(descriptor: int, extent: Extent, losses: list[Loss]) -> Iterator[Block]:
+def _read_around_damage(medium: Medium, extent: Extent, losses: list[Loss]) -> Iterator[Block]:
     for start in range(0, extent.length, _SECTOR):
         size = min(_SECTOR, extent.length - start)
         try:
-            data = Window(descriptor, extent.source_offset + start, size).read_at(0, size)
+            data = Window(medium, extent.source_offset + start, size).read_at(0, size)
             yield Block(extent.file_offset + start, data)
         except OSError as error:
             place = extent.source_offset + start

@@ -14,6 +14,7 @@ from volforensic.inventory.file_worker import ExaminationArguments, ExaminationM
 from volforensic.record import Problem, Row, text_fields
 from volforensic.sandbox.batches import work_in_batches
 from volforensic.sandbox.confinement import GIBIBYTE, Limits
+from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pieces import LostItem
 from volforensic.sandbox.pool import Pool, Task
 
@@ -63,7 +64,7 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine_inventory(  # noqa: PLR0913 - what the workers need, and what is wanted of them
     pool: Pool,
-    source: int,
+    source: SourceHandle,
     files: Iterator[FileToExamine],
     volumes: dict[int, VolumeFacts],
     rules: bytes,

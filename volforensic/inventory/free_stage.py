@@ -16,6 +16,7 @@ from volforensic.evidence.layout import Volume
 from volforensic.evidence.space import Groups, Run
 from volforensic.record import Problem
 from volforensic.sandbox.confinement import GIBIBYTE, Limits
+from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pool import Failure, Pool, Task
 
 _LIMITS = Limits(memory=2 * GIBIBYTE, processor_seconds=900, item_seconds=60, output=GIBIBYTE)
@@ -89,14 +90,14 @@ class FreeSpace:
         return max(offset, end)
 
 
-def find_free_space(pool: Pool, source: int, volumes: list[Volume]) -> Iterator[FreeSpace | Problem]:
+def find_free_space(pool: Pool, source: SourceHandle, volumes: list[Volume]) -> Iterator[FreeSpace | Problem]:
     """Yield the free space of every readable volume, each after its problems."""
     for volume in volumes:
         if volume.is_readable:
             yield from _of_volume(pool, source, volume)
 
 
-def _of_volume(pool: Pool, source: int, volume: Volume) -> Iterator[FreeSpace | Problem]:
+def _of_volume(pool: Pool, source: SourceHandle, volume: Volume) -> Iterator[FreeSpace | Problem]:
     space = _empty(volume)
     kind = volume.filesystem.type if volume.filesystem else ""
     if kind in UNSUPPORTED:

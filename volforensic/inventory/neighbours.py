@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from volforensic.evidence.reader import Window
 from volforensic.inventory.file_bytes import StoredFile
+from volforensic.medium import Medium
 
 _SMALL = 128 << 10
 _LARGEST_RUN = 1 << 20
@@ -13,9 +14,9 @@ _SLACK = 4096  # what a file leaves of its last block: it comes with the block a
 class Neighbours:
     """Holds the bytes of the run that was read last."""
 
-    def __init__(self, descriptor: int, files: Sequence[StoredFile]) -> None:
-        """Read from the descriptor; ``files`` are in the order in which they will be asked for, by their first runs."""
-        self._descriptor = descriptor
+    def __init__(self, medium: Medium, files: Sequence[StoredFile]) -> None:
+        """Read from the medium; ``files`` are in the order in which they will be asked for, by their first runs."""
+        self._medium = medium
         self._files = files
         self._start = 0
         self._data = b""
@@ -64,7 +65,7 @@ class Neighbours:
 
     def _window(self, start: int, length: int) -> bytes | None:
         try:
-            data = Window(self._descriptor, start, length).read_at(0, length)
+            data = Window(self._medium, start, length).read_at(0, length)
         except OSError:
             return None
         return data if len(data) == length else None

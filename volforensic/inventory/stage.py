@@ -11,6 +11,7 @@ from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.walk import BATCH, LONGEST_PATH, MOST_ENTRIES, WalkArguments, WalkMessage
 from volforensic.record import Problem, text_fields
 from volforensic.sandbox.confinement import GIBIBYTE, Limits
+from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pool import Failure, Pool, Task
 
 _MOST_ATTEMPTS = 32
@@ -20,7 +21,7 @@ _MOST_SECONDS_LOST = 2 * 3600
 _LIMITS = Limits(processor_seconds=3600, wall_seconds=6 * 3600, output=32 * GIBIBYTE)
 
 
-def walk_volumes(pool: Pool, source: int, volumes: list[Volume]) -> Iterator[list[FileEntry] | Problem]:
+def walk_volumes(pool: Pool, source: SourceHandle, volumes: list[Volume]) -> Iterator[list[FileEntry] | Problem]:
     """Yield batches of entries of every readable volume, and a problem for whatever could not be read."""
     for volume in volumes:
         if volume.is_readable:
@@ -28,7 +29,7 @@ def walk_volumes(pool: Pool, source: int, volumes: list[Volume]) -> Iterator[lis
 
 
 def walk_volume(
-    pool: Pool, source: int, volume: Volume, *, by_library: bool = False
+    pool: Pool, source: SourceHandle, volume: Volume, *, by_library: bool = False
 ) -> Iterator[list[FileEntry] | Problem]:
     """Yield batches of one volume's entries and its problems, read by our reader or, a second time, by a library."""
     problems = _Problems(volume)
@@ -85,7 +86,7 @@ class _Problems:
             yield Problem(stage="inventory", reason=reason, lost=self._lost, volume=self._volume.index)
 
 
-def _task(source: int, volume: Volume, skipped: list[int], received: int, *, by_library: bool) -> Task:
+def _task(source: SourceHandle, volume: Volume, skipped: list[int], received: int, *, by_library: bool) -> Task:
     arguments = WalkArguments(
         volume=volume.index,
         offset=volume.offset,

@@ -99,7 +99,7 @@ def _limit(limits: Limits) -> None:
     _lower(resource.RLIMIT_CPU, limits.processor_seconds, limits.processor_seconds + 1)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, 0)
-    _lower(resource.RLIMIT_NOFILE, 64)
+    _lower(resource.RLIMIT_NOFILE, 512)
 
 
 def _lower(kind: int, soft: int, hard: int | None = None) -> None:

@@ -5,6 +5,7 @@ Everything that comes from a worker was made from hostile bytes and is checked a
 """
 
 import struct
+from typing import Any
 
 import msgspec
 
@@ -28,12 +29,29 @@ UNBOUNDED_REACH = (1 << 64) - 1
 PAGE_USED = REACH_PLACE + REACH.size
 
 
+MOST_SOURCE_DESCRIPTORS = 240
+"""Descriptors that a source may have: the kernel takes 253 in one message (SCM_MAX_FD, net/scm.h)."""
+
+
+class SourceHandle(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker comes by its source: open descriptors, and a function that makes a medium of them.
+
+    ``opener`` names ``package.module:function`` with ``(descriptors, recipe) -> Medium``. It runs in the worker, after
+    that is locked in: the headers of a container are evidence too. ``recipe`` goes through MessagePack.
+    """
+
+    opener: str
+    descriptors: tuple[int, ...]
+    recipe: Any = None
+
+
 class Start(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """Parent to server: begin a worker. Descriptors: arguments, result pipe, heartbeat, then the source where given."""
+    """Parent to server: begin a worker. Descriptors: arguments, result pipe, heartbeat, then those of the source."""
 
     task: int
     function: str
     prepare: str
+    opener: str
     limits: Limits
 
 

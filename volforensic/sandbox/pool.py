@@ -23,7 +23,16 @@ import msgspec
 
 from volforensic.errors import HostError
 from volforensic.sandbox.confinement import Limits
-from volforensic.sandbox.messages import Ended, Kill, Notice, Order, Start, Started
+from volforensic.sandbox.messages import (
+    MOST_SOURCE_DESCRIPTORS,
+    Ended,
+    Kill,
+    Notice,
+    Order,
+    SourceHandle,
+    Start,
+    Started,
+)
 from volforensic.sandbox.running import Check, Failure, RunningTask
 
 _SERVER = "import sys; sys.path.append(sys.argv.pop(1)); from volforensic.sandbox.server import main; main()"
@@ -34,10 +43,11 @@ _PIPE_SIZE = 1 << 20
 _TICK_SECONDS = 0.25
 _HELD_TICK_SECONDS = 0.01
 _MESSAGE_LIMIT = 64 << 10
+_NO_SOURCE = SourceHandle(opener="", descriptors=())
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of work: a worker function by name, its arguments, the source's descriptor, what it yields.
+    """One piece of work: a worker function by name, its arguments, the source to read, what it yields.
 
     ``function`` is ``package.module:function`` with ``(Workplace, arguments) -> Iterator[message]``; ``arguments`` go
     through MessagePack. ``message_type`` is what each yielded message is decoded into. ``prepare`` names a function
@@ -50,7 +60,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     function: str
     arguments: Any
     message_type: Any
-    source: int = -1
+    source: SourceHandle | None = None
     limits: Limits = Limits()
     prepare: str = ""
     check: Check | None = None
@@ -139,6 +149,8 @@ class Pool:
                 self._forget(running)
 
     def _start(self, task: Task) -> RunningTask:
+        if task.source is not None and len(task.source.descriptors) > MOST_SOURCE_DESCRIPTORS:
+            raise HostError("sandbox", f"a source of more than {MOST_SOURCE_DESCRIPTORS} files cannot be read")
         self._tasks_started += 1
         number = self._tasks_started
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
@@ -149,13 +161,16 @@ class Pool:
             os.set_blocking(reader, False)
             with contextlib.suppress(OSError):  # over a user's limit for pipes it stays smaller
                 fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-            _write_all(arguments, msgspec.msgpack.encode(task.arguments))
+            source = task.source or _NO_SOURCE
+            _write_all(arguments, msgspec.msgpack.encode((task.arguments, source.recipe)))
             os.truncate(heartbeat, mmap.PAGESIZE)
             # A page that a worker could cut off would kill the parent when it looks.
             fcntl.fcntl(heartbeat, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
             page = mmap.mmap(heartbeat, mmap.PAGESIZE)
-            descriptors = [arguments, writer, heartbeat] + ([task.source] if task.source >= 0 else [])
-            order = Start(task=number, function=task.function, prepare=task.prepare, limits=task.limits)
+            descriptors = [arguments, writer, heartbeat, *source.descriptors]
+            order = Start(
+                task=number, function=task.function, prepare=task.prepare, opener=source.opener, limits=task.limits
+            )
             self._send(order, descriptors)
             ours.pop_all()
         self._notices[number] = []
@@ -239,4 +254,4 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-__all__ = ["Check", "Failure", "Limits", "Pool", "Task"]
+__all__ = ["Check", "Failure", "Limits", "Pool", "SourceHandle", "Task"]

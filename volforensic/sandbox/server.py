@@ -15,13 +15,13 @@ from importlib import import_module
 import msgspec
 
 from volforensic.sandbox.confinement import die_with_parent
-from volforensic.sandbox.messages import Ended, Kill, Order, Start, Started
-from volforensic.sandbox.worker import Descriptors, run
+from volforensic.sandbox.messages import MOST_SOURCE_DESCRIPTORS, Ended, Kill, Order, Start, Started
+from volforensic.sandbox.worker import Descriptors, Work, run
 
 MESSAGE_LIMIT = 64 << 10
 _GARBAGE_AFTER = 100_000  # objects: circles are rare here, and looking for them is not free
 _CODECS = ("ascii", "latin_1", "utf_8", "utf_8_sig", "utf_16", "utf_16_be", "utf_16_le", "utf_32_le", "cp1252")
-_DESCRIPTORS = 4
+_DESCRIPTORS = 3 + MOST_SOURCE_DESCRIPTORS
 _HIGHEST_DESCRIPTOR = 1 << 20
 
 
@@ -83,7 +83,9 @@ class _Server:
                 os._exit(1)
             os.dup2(1, 2)  # to nowhere: the server's standard error is read by the parent
             _close_others({0, 1, 2, *descriptors})
-            run(order.function, order.prepare, order.limits, Descriptors(*descriptors))
+            arguments, result, heartbeat, *sources = descriptors
+            work = Work(order.function, order.prepare, order.opener, order.limits)
+            run(work, Descriptors(arguments, result, heartbeat, tuple(sources)))
         finally:
             os._exit(1)
 

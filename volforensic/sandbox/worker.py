@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from volforensic.medium import Medium
 from volforensic.sandbox.confinement import Limits, confine
 from volforensic.sandbox.messages import (
     AWAITED,
@@ -29,19 +30,28 @@ _PATIENCE = 0.002  # seconds: two MiB of a disk that is hashed
 
 
 class Descriptors(NamedTuple):
-    """What a worker is born with: its arguments, the pipe to the parent, the shared page, the source (-1 for none)."""
+    """What a worker is born with: its arguments, the pipe to the parent, the shared page, what the source lies in."""
 
     arguments: int
     result: int
     heartbeat: int
-    source: int = -1
+    sources: tuple[int, ...] = ()
+
+
+class Work(NamedTuple):
+    """What a worker does: names of functions (``Task``, ``SourceHandle``; "" for none), and within which limits."""
+
+    function: str
+    prepare: str
+    opener: str
+    limits: Limits
 
 
 class Workplace:
-    """What a worker's function is given: the source's descriptor and a way to give a sign of life."""
+    """What a worker's function is given: the source to read and a way to give a sign of life."""
 
-    def __init__(self, source: int, heartbeat: mmap.mmap, prepared: object) -> None:
-        """Take the descriptor (-1 for none), the page shared with the parent and what was prepared."""
+    def __init__(self, source: Medium, heartbeat: mmap.mmap, prepared: object) -> None:
+        """Take the source, the page shared with the parent and what was prepared."""
         self.source = source
         self.prepared = prepared
         self._heartbeat = heartbeat
@@ -68,6 +78,7 @@ class Workplace:
 
 
 WorkerFunction = Callable[[Workplace, Any], Iterator[Any]]
+SourceOpener = Callable[[tuple[int, ...], Any], Medium]
 
 
 def resolve(name: str) -> Any:
@@ -79,18 +90,34 @@ def resolve(name: str) -> Any:
     return found
 
 
-def run(function_name: str, prepare_name: str, limits: Limits, descriptors: Descriptors) -> None:
+class _NoSource:
+    """The source of a task that reads none."""
+
+    size = 0
+
+    def read_at(self, position: int, size: int) -> bytes:
+        del position, size
+        return b""
+
+
+def _no_source(_descriptors: tuple[int, ...], _recipe: object) -> Medium:
+    return _NoSource()
+
+
+def run(work: Work, descriptors: Descriptors) -> None:
     """Do the work and end the process: status 0 when a last frame was sent, 1 when even that failed."""
     status = 1
     try:
-        function: WorkerFunction = resolve(function_name)
+        function: WorkerFunction = resolve(work.function)
         page = mmap.mmap(descriptors.heartbeat, PAGE_USED)
-        given = msgspec.msgpack.decode(_read_all(descriptors.arguments))
-        prepared = resolve(prepare_name)() if prepare_name else None
+        given, recipe = msgspec.msgpack.decode(_read_all(descriptors.arguments))
+        prepared = resolve(work.prepare)() if work.prepare else None
+        opener: SourceOpener = resolve(work.opener) if work.opener else _no_source
         os.close(descriptors.heartbeat)
         os.close(descriptors.arguments)
-        confine(limits)
-        _send_results(function(Workplace(descriptors.source, page, prepared), given), descriptors.result)
+        confine(work.limits)
+        source = opener(descriptors.sources, recipe)
+        _send_results(function(Workplace(source, page, prepared), given), descriptors.result)
         status = 0
     except BrokenPipeError:
         pass  # the parent has heard enough

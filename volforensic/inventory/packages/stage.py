@@ -33,6 +33,7 @@ from volforensic.inventory.packages.reading import (
 from volforensic.inventory.store import Inventory
 from volforensic.record import Problem, Row, text, text_fields
 from volforensic.sandbox.confinement import GIBIBYTE, Limits
+from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pool import Failure, Pool, Task
 
 MOST_CLAIMS = 10_000_000
@@ -53,7 +54,7 @@ class Sources(NamedTuple):
     """
 
     pool: Pool
-    source: int
+    source: SourceHandle
     volumes: Mapping[int, VolumeFacts]
     inventory: Inventory
     hosts: Sequence[HostFiles]
