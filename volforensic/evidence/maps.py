@@ -45,7 +45,7 @@ class Mirrored(msgspec.Struct, frozen=True, tag="mirrored"):
 
 
 class Raid(msgspec.Struct, frozen=True, tag="raid"):
-    """An array as Linux md lays it out: level 0, 1, 4, 5, 6 or 10; ``layout`` is md's number; None is a missing member."""
+    """An array as Linux md lays it out: level 0, 1, 4, 5, 6 or 10, ``layout`` as md numbers it; None: a lost member."""
 
     level: int
     layout: int

@@ -1,1 +1,1 @@
-"""Containers: how a disk lies in one or more files. Each format is a module with the three functions of container.py."""
+"""Containers: how a disk lies in files. Each format is a module with the three functions of container.py."""

@@ -3,8 +3,8 @@
 Each format is a module with three functions. All run in a worker: headers and tables are evidence.
 
 - ``recognises(first: NamedFile) -> bool``: by signature and size, without reading much.
-- ``look(files: Sequence[NamedFile]) -> ContainerFacts``: ``files[0]`` is the one that was named, the others are what was
-  found for the references of an earlier look. It is asked again until no new reference comes.
+- ``look(files: Sequence[NamedFile]) -> ContainerFacts``: ``files[0]`` is the one that was named, the others are what
+  was found for the references of an earlier look. It is asked again until no new reference comes.
 - ``open_container(files, parent: Medium | None, note: NoteFault) -> Medium``: the logical disk.
 """
 
