@@ -15,7 +15,9 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
     libraries.append("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
     parsers = {source.parser.partition(".")[0] for source in sources if source.parser}
     return [
-        "volforensic.evidence.layout",
+        "volforensic.evidence.discovery",
+        "volforensic.evidence.disks",
+        "volforensic.evidence.spaces",
         "volforensic.evidence.btrfs_free",
         "volforensic.evidence.ext_free",
         "volforensic.evidence.fat_free",
