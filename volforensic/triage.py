@@ -131,7 +131,6 @@ class _Item:
         scratch = self.folder.scratch()
         with Inventory(scratch / "inventory.sqlite") as inventory, PackageProof(scratch / "packages.sqlite") as proof:
             subvolumes = survey.walk(inventory, layout)
-            self._compare(inventory, layout)
             hosts = survey.find_hosts(inventory, layout, subvolumes)
             paths = host_paths(hosts)
             evidence = Evidence(self.pool, self.image.handle, inventory, hosts, layout.facts(), paths)
@@ -141,6 +140,7 @@ class _Item:
             files.read_packages(doubtful)
             before = self._examine(files, before)
             self._identify(before)
+            self._compare(inventory, layout)
             files.describe_programs()
             files.judge_deleted(layout)
             self._write_files(files, layout)

@@ -9,6 +9,14 @@ from volforensic.evidence.volumes.mapped import MappedVolume
 from volforensic.record import Problem, Row
 
 
+class VolumeFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a volume is in the address space (bytes) and which filesystem it holds: what a worker needs to open it."""
+
+    offset: int
+    length: int
+    kind: str
+
+
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
     """A range of addresses (bytes) that may hold a filesystem: a disk, a partition, or what is mapped from others.
 
@@ -39,13 +47,10 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
         found = self.filesystem
         return found is not None and found.type in READABLE and not found.unread and not self.parts
 
-
-class VolumeFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a volume is in the address space (bytes) and which filesystem it holds: what a worker needs to open it."""
-
-    offset: int
-    length: int
-    kind: str
+    def facts(self) -> VolumeFacts:
+        """Return what a worker needs to open it."""
+        kind = self.filesystem.type if self.filesystem is not None else ""
+        return VolumeFacts(offset=self.offset, length=self.length, kind=kind)
 
 
 class DiskTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,11 +88,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 
     def facts(self) -> dict[int, VolumeFacts]:
         """Return what a worker needs to open each readable volume."""
-        return {
-            volume.index: VolumeFacts(offset=volume.offset, length=volume.length, kind=volume.filesystem.type)
-            for volume in self.volumes
-            if volume.is_readable and volume.filesystem is not None
-        }
+        return {volume.index: volume.facts() for volume in self.volumes if volume.is_readable}
 
     def entries_expected(self) -> int | None:
         """Return about how many entries the readable volumes hold by their superblocks; None where one does not say."""
