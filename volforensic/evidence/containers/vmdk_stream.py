@@ -29,7 +29,7 @@ class MarkedGrains:
         self._file, self._first = file, first_sector * SECTOR
 
     @cached_property
-    def _found(self) -> tuple[array[int], array[int]]:
+    def _found(self) -> "tuple[array[int], array[int]]":
         """The numbers of the grains that are in the file, ascending, and where each is."""
         numbers, places = array("Q"), array("Q")
         position = self._first
