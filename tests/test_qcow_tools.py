@@ -63,12 +63,16 @@ def test_an_external_data_file_is_found_by_its_name(is_raw: str, tmp_path: Path)
     assert_reads(opened.medium, data)
 
 
-@pytest.mark.parametrize("flags", [(), ("-c",)])
-def test_qcow_1(flags: tuple[str, ...], tmp_path: Path) -> None:
-    data = disk_bytes(3 << 20 if flags else SIZE, 9)  # qemu-img compresses odd sizes in no qcow of version 1
-    opened = open_path(converted(tmp_path, data, "qcow", "", *flags))
+def test_qcow_1(tmp_path: Path) -> None:
+    data = disk_bytes(SIZE, 9)
+    opened = open_path(converted(tmp_path, data, "qcow"))
     assert opened.facts.kind == "qcow"
     assert_reads(opened.medium, data)
+
+
+def test_qcow_1_compressed(tmp_path: Path) -> None:
+    data = disk_bytes(3 << 20, 9).translate(bytes(number & 3 for number in range(256)))  # qemu-img fails on the rest
+    assert_reads(open_path(converted(tmp_path, data, "qcow", "", "-c")).medium, data)
 
 
 @pytest.mark.parametrize(
