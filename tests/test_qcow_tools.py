@@ -71,8 +71,12 @@ def test_qcow_1(tmp_path: Path) -> None:
 
 
 def test_qcow_1_compressed(tmp_path: Path) -> None:
-    data = disk_bytes(3 << 20, 9).translate(bytes(number & 3 for number in range(256)))  # qemu-img fails on the rest
-    assert_reads(open_path(converted(tmp_path, data, "qcow", "", "-c")).medium, data)
+    data, raw, path = disk_bytes(SIZE, 9), tmp_path / "disk.raw", tmp_path / "disk.qcow"
+    raw.write_bytes(data)
+    # qemu-img 7.2 ends with status 1 and no message after it wrote all of it: its own comparison says whether it did
+    subprocess.run(["qemu-img", "convert", "-t", "unsafe", "-f", "raw", "-O", "qcow", "-c", raw, path], check=False)
+    run("qemu-img", "compare", "-f", "raw", "-F", "qcow", raw, path)
+    assert_reads(open_path(path).medium, data)
 
 
 @pytest.mark.parametrize(
