@@ -18,7 +18,20 @@ def test_vmdk_is_the_disk_it_was_made_from(subformat: str, size: int, tmp_path: 
     data = disk_bytes(size, size % 97)
     (tmp_path / "raw").write_bytes(data)
     path = tmp_path / "disk.vmdk"
-    run("qemu-img", "convert", "-t", "unsafe", "-f", "raw", "-O", "vmdk", "-o", f"subformat={subformat}", tmp_path / "raw", path)
+    run(
+        "qemu-img",
+        "convert",
+        "-t",
+        "unsafe",
+        "-f",
+        "raw",
+        "-O",
+        "vmdk",
+        "-o",
+        f"subformat={subformat}",
+        tmp_path / "raw",
+        path,
+    )
     opened = open_path(path)
     assert_reads(opened.medium, data)
     assert opened.facts.details["create type"] == subformat
@@ -58,7 +71,20 @@ def test_a_split_disk_of_more_than_two_gigabytes(tmp_path: Path) -> None:
         for place in (0, (2 << 30) - 512, 2 << 30, (4 << 30) - 512, 4 << 30):
             file.seek(place)
             file.write(place.to_bytes(8, "little") * 64)
-    run("qemu-img", "convert", "-t", "unsafe", "-f", "raw", "-O", "vmdk", "-o", "subformat=twoGbMaxExtentSparse", raw, path)
+    run(
+        "qemu-img",
+        "convert",
+        "-t",
+        "unsafe",
+        "-f",
+        "raw",
+        "-O",
+        "vmdk",
+        "-o",
+        "subformat=twoGbMaxExtentSparse",
+        raw,
+        path,
+    )
     raw.unlink()
     opened = open_path(path)
     assert opened.medium.size == (4 << 30) + 512

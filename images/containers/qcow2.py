@@ -87,8 +87,21 @@ class _Writer:
         snapshots = b"".join(self._snapshot(snapshot) for snapshot in self._variant.snapshots)
         snapshots_offset = self._reserve(len(snapshots)) if snapshots else 0
         self._put(snapshots_offset, snapshots)
-        self._put(0, self._header(snapshots_offset))
+        self._put(0, self._header(snapshots_offset, *self._refcounts()))
         return Built(bytes(self._image), self._disk if self._variant.data_file else b"")
+
+    def _refcounts(self) -> tuple[int, int]:
+        """Write a count of 1 for every cluster; return where their table is, and its clusters."""
+        half = self._cluster // 2
+        used, blocks, tables = -(-len(self._image) // self._cluster), 0, 0
+        while (used + blocks + tables > blocks * half) or blocks * 8 > tables * self._cluster:
+            blocks = -(-(used + blocks + tables) // half)
+            tables = -(-blocks * 8 // self._cluster)
+        first = self._reserve(blocks * self._cluster)
+        self._put(first, struct.pack(">H", 1) * (used + blocks + tables))
+        table = self._reserve(tables * self._cluster)
+        self._put(table, struct.pack(f">{blocks}Q", *(first + number * self._cluster for number in range(blocks))))
+        return table, tables
 
     def _put(self, offset: int, data: bytes) -> None:
         self._image[offset : offset + len(data)] = data
@@ -138,7 +151,7 @@ class _Writer:
         data = head + struct.pack(">QQ", snapshot.state_size, len(self._disk)) + names
         return data + bytes(-len(data) % 8)
 
-    def _header(self, snapshots_offset: int) -> bytes:
+    def _header(self, snapshots_offset: int, refcounts: int, refcount_clusters: int) -> bytes:
         variant = self._variant
         features = variant.features | (EXTERNAL_DATA if variant.data_file else 0)
         features |= (EXTENDED_L2 if variant.is_extended else 0) | (COMPRESSION if variant.compression == "zstd" else 0)
@@ -153,7 +166,7 @@ class _Writer:
         fixed = struct.pack(
             ">4sIQIIQIIQQIIQ",
             *(b"QFI\xfb", variant.version, backing_offset, len(variant.backing_file), variant.cluster_bits),
-            *(len(self._disk), variant.encryption, self._l1_size, self._l1_offset, 0, 0),
+            *(len(self._disk), variant.encryption, self._l1_size, self._l1_offset, refcounts, refcount_clusters),
             *(len(variant.snapshots), snapshots_offset),
         )
         return fixed + tail + variant.backing_file
