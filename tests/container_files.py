@@ -47,16 +47,20 @@ def open_files(files: dict[bytes, bytes], first: bytes, depth: int = 0) -> Opene
     module = next(module for module in FORMATS if module.recognises(named))
     given = [named]
     facts: ContainerFacts = module.look(given)
-    given += [
-        NamedFile(name, BytesMedium(files[name]))
-        for reference in facts.references
-        if reference.role != "parent" and (name := last_component(reference.name)) in files
-    ]
+    parts = [beside(files, reference.name) for reference in facts.references if reference.role != "parent"]
+    given += [NamedFile(name, BytesMedium(files[name])) for name in parts if name is not None]
     facts = module.look(given)
-    parents = [last_component(reference.name) for reference in facts.references if reference.role == "parent"]
-    parent = _parent(files, parents[0], depth) if parents and parents[0] in files else None
+    parents = [beside(files, reference.name) for reference in facts.references if reference.role == "parent"]
+    parent = _parent(files, parents[0], depth) if parents and parents[0] is not None else None
     faults: list[Fault] = []
     return Opened(module.open_container(given, parent, faults.append), facts, faults)
+
+
+def beside(files: dict[bytes, bytes], name: bytes) -> bytes | None:
+    """Return the file that a reference means, letter case aside where it must be."""
+    component = last_component(name)
+    alike = (other for other in files if other.lower() == component.lower())
+    return component if component in files else next(alike, None)
 
 
 def _parent(files: dict[bytes, bytes], name: bytes, depth: int) -> Medium:

@@ -97,7 +97,7 @@ def test_a_chain_of_three_with_sizes_that_grow(forms: tuple[str, ...], options: 
     run("qemu-img", "convert", "-t", "unsafe", "-f", "raw", "-O", forms[0], tmp_path / "first", paths[0])
     for number in (1, 2):
         wanted = ["-o", options] if options else []
-        backing = ["-b", paths[number - 1], "-F", forms[number - 1]]
+        backing = ["-b", str(paths[number - 1]), "-F", forms[number - 1]]
         run("qemu-img", "create", "-f", forms[number], *wanted, *backing, paths[number], str(sizes[number]))
         expected.extend(bytes(sizes[number] - len(expected)))
         write(paths[number], forms[number], expected, number)

@@ -69,7 +69,8 @@ def sparse(disk: bytes, how: Sparse) -> bytes:
 
 def _grains(grains: Sequence[bytes], how: Sparse, sector: int) -> tuple[list[int], bytes]:
     """Return the tables' entries and what they point to."""
-    entries, parts = [], []
+    entries: list[int] = []
+    parts: list[bytes] = []
     for number, grain in enumerate(grains):
         if number in how.absent or not any(grain):
             entries.append(1 if how.has_zeroed and number not in how.absent else 0)

@@ -21,7 +21,7 @@ from volforensic.evidence.containers.qcow2_header import (
     Qcow2Error,
     Qcow2Header,
     file_name,
-    qcow2_header,
+    read_header,
     snapshots,
 )
 from volforensic.medium import Medium
@@ -41,7 +41,7 @@ def recognises(first: NamedFile) -> bool:
 
 def look(files: Sequence[NamedFile]) -> ContainerFacts:
     """Read the header; see container.py. Qcow2Error where it cannot be, or names what is not supported."""
-    header = qcow2_header(files[0].medium)
+    header = read_header(files[0].medium)
     references = []
     if header.backing_file:
         references.append(Reference(name=file_name(header.backing_file), role="parent"))
@@ -59,7 +59,7 @@ def look(files: Sequence[NamedFile]) -> ContainerFacts:
 
 def open_container(files: Sequence[NamedFile], parent: Medium | None, note: NoteFault) -> Medium:
     """Return the disk; see container.py. Qcow2Error as in ``look``, and where the data file is missing."""
-    header = qcow2_header(files[0].medium)
+    header = read_header(files[0].medium)
     noted = Noted(note)
     clusters = Clusters(header, files[0].medium, _data_medium(header, files), parent)
     return MappedMedium(header.size, clusters.find, noted)

@@ -64,7 +64,7 @@ class Qcow2Header(NamedTuple):
         return -(-self.size // (self.cluster_size // self.entry_size * self.cluster_size))
 
 
-def qcow2_header(file: Medium) -> Qcow2Header:
+def read_header(file: Medium) -> Qcow2Header:
     """Read the header; Qcow2Error where a field says what cannot be, EIO where it cannot be read."""
     head = file.read_at(0, 512)
     if len(head) < _HEAD or head[:4] != MAGIC:

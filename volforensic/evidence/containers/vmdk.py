@@ -21,7 +21,13 @@ from volforensic.evidence.containers.vmdk_descriptor import (
 )
 from volforensic.evidence.containers.vmdk_esx import COWD_MAGIC, SESPARSE_MAGIC, esx_capacity, esx_oddities, open_esx
 from volforensic.evidence.containers.vmdk_grains import SECTOR, Below
-from volforensic.evidence.containers.vmdk_sparse import MAGIC, embedded_descriptor, open_sparse, sparse_header
+from volforensic.evidence.containers.vmdk_sparse import (
+    MAGIC,
+    embedded_descriptor,
+    header_oddities,
+    open_sparse,
+    sparse_header,
+)
 from volforensic.medium import Medium
 from volforensic.record import Problem, text
 
@@ -216,7 +222,7 @@ def _sparse_oddities(extent: Extent, file: Medium) -> Iterator[tuple[str, bool]]
     try:
         is_hosted = file.read_at(0, 4) == MAGIC
         capacity = _capacity(file)
-        yield from sparse_header(file).oddities if is_hosted else esx_oddities(file)
+        yield from header_oddities(file) if is_hosted else esx_oddities(file)
     except VmdkError as error:
         yield f"{error}: {extent.sectors} sectors cannot be read", True
         return

@@ -55,17 +55,21 @@ class SparseHeader(NamedTuple):
     compression: int
     is_cut: bool = False
 
-    @property
-    def oddities(self) -> list[tuple[str, bool]]:
-        """What an examiner should know of the header, and whether bytes are lost by it."""
-        found = []
-        if self.flags & _HAS_LINE_ENDS and self.line_ends != _LINE_ENDS:
-            found.append(("the header's line ends are changed: the file went through a transfer as text", True))
-        if self.is_unclean:
-            found.append(("the extent was not closed cleanly by the program that wrote it", False))
-        if self.is_cut:
-            found.append(("the stream has no footer: it is cut, and its grains are found by their markers", True))
-        return found
+
+def header_oddities(file: Medium) -> list[tuple[str, bool]]:
+    """Return what an examiner should know of an extent's header, and whether bytes are lost by it."""
+    header = sparse_header(file)
+    found = []
+    if header.flags & _HAS_LINE_ENDS and header.line_ends != _LINE_ENDS:
+        found.append(("the header's line ends are changed: the file went through a transfer as text", True))
+    if header.is_unclean:
+        found.append(("the extent was not closed cleanly by the program that wrote it", False))
+    if header.is_cut:
+        found.append(("the stream has no footer: it is cut, and its grains are found by their markers", True))
+    elif not 0 < header.directory_offset * SECTOR < file.size:
+        reason = f"gdOffset is {header.directory_offset} sectors, in a file of {file.size} bytes"
+        found.append((f"{reason}: only the redundant directory can be used", False))
+    return found
 
 
 def sparse_header(file: Medium) -> SparseHeader:
