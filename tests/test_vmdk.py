@@ -269,12 +269,32 @@ def test_text_that_lies_is_refused(text: bytes, said: str) -> None:
         opened(d=b"# Disk DescriptorFile\n" + text)
 
 
+def test_a_damaged_descriptor_inside_an_extent_is_said_and_the_extent_is_read() -> None:
+    for text in (b"\xff" * 300, b"# Disk DescriptorFile\nCID=1\n", ONE.replace(b"RW ", b"RW x")):
+        found = opened(d=vmdk.sparse(DISK, vmdk.Sparse(descriptor=text)))
+        assert found.bytes() == DISK
+        assert [("descriptor inside" in problem.reason, problem.lost) for problem in found.facts.problems] == [
+            (True, True)
+        ]
+
+
+def test_lines_that_are_not_understood_and_sizes_that_do_not_fit_are_said() -> None:
+    text = vmdk.descriptor(['RW 10 FLAT "a" 0', 'WR 10 FLAT "a" 0', 'RW 1 SPARSE "b"'], "custom")
+    found = opened(d=text, a=bytes(5632), b=vmdk.sparse(DISK, vmdk.Sparse()))
+    told = [(problem.reason.removeprefix("vmdk: ")[:40], problem.lost) for problem in found.facts.problems]
+    assert told == [
+        ("a line of the descriptor is not understo", True),
+        ("extent a: its file has 512 bytes more th", False),
+        ("extent b: its header is for 2931 sectors", True),
+    ]
+
+
 def test_duplicate_keys_quotes_and_encodings() -> None:
     lines = [b'encoding="windows-1252"', b"CID=1", b"cid=2", b'RW 5 FLAT "caf\xe9 "q".vmdk" 2', b"parentCID=ffffffff"]
     text = b"# Disk DescriptorFile\n" + b"\n".join(lines)
     found = parse_descriptor(text + b'\nparentFileNameHint="x"\n\0RW 7 ZERO\n')
     assert found.field("CID") == "1"
-    assert found.oddities == ["the descriptor has two values of cid: the first counts"]
+    assert found.oddities == [("the descriptor has two values of cid: the first counts", False)]
     assert [(extent.name.decode(), extent.offset) for extent in found.extents] == [('caf\u00e9 "q".vmdk', 2)]
     assert found.parent == b""
 

@@ -55,7 +55,7 @@ def recognises(first: NamedFile) -> bool:
 def look(files: Sequence[NamedFile]) -> ContainerFacts:
     """Say which parts there are and what is odd of them; see container.py."""
     parts = list(_parts(files))
-    names = ", ".join(text(name) for name, file in parts if file is not None)
+    names = ", ".join(text(file.name) for _, file in parts if file is not None)
     return ContainerFacts(
         kind="split raw" if len(parts) > 1 else "raw",
         size=_medium(parts, Noted(lambda _fault: None)).size,

@@ -4,6 +4,7 @@ Source: VMware's "Virtual Disk Format 1.1" and "5.0". The examiner may name the 
 has no descriptor is opened as it stands. What an extent does not have is the parent's, or zeros.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from volforensic.evidence.containers.naming import last_component, named_file
 from volforensic.evidence.containers.vmdk_descriptor import (
     DESCRIPTOR_MOST,
     Descriptor,
+    EncryptedVmdkError,
     Extent,
     VmdkError,
     has_descriptor,
@@ -31,6 +33,8 @@ from volforensic.evidence.containers.vmdk_sparse import (
 from volforensic.medium import Medium
 from volforensic.record import Problem, text
 
+_ROUNDED = 2048
+"""Sectors: a header may be for more than the descriptor says, since programs round up; by less than this."""
 _FLAT = {"FLAT", "VMFS"}
 _SPARSE = {"SPARSE", "VMFSSPARSE", "SESPARSE"}
 _SHOWN = {"createtype": "create type", "cid": "CID", "parentcid": "parent CID", "parentfilenamehint": "parent file",
@@ -40,10 +44,14 @@ _SHOWN = {"createtype": "create type", "cid": "CID", "parentcid": "parent CID", 
 
 
 class Layout(NamedTuple):
-    """The extents of the disk, each with its file (None where it is missing), and the descriptor that names them."""
+    """The extents of the disk, each with its file (None where it is missing), and the descriptor that names them.
+
+    ``damage``: why the descriptor inside an extent cannot be used, and the extent is opened as it stands.
+    """
 
     descriptor: Descriptor | None
     extents: list[tuple[Extent, NamedFile | None]]
+    damage: str = ""
 
     @property
     def size(self) -> int:
@@ -103,11 +111,9 @@ def parent_mismatch(child: ContainerFacts, parent: ContainerFacts) -> str:
 
 def _layout(files: Sequence[NamedFile]) -> Layout:
     first = files[0]
-    descriptor = _descriptor(first.medium)
+    descriptor, damage = _descriptor(first.medium)
     if descriptor is None:
-        return Layout(None, [(Extent("RW", _capacity(first.medium), "SPARSE", first.name, 0), first)])
-    if not descriptor.extents:
-        raise VmdkError("the descriptor names no extent")
+        return Layout(None, [(Extent("RW", _capacity(first.medium), "SPARSE", first.name, 0), first)], damage)
     own = _own_extent(first, descriptor)
     return Layout(
         descriptor,
@@ -118,15 +124,31 @@ def _layout(files: Sequence[NamedFile]) -> Layout:
     )
 
 
-def _descriptor(file: Medium) -> Descriptor | None:
-    """Return the descriptor that the named file is or has in it."""
+def _descriptor(file: Medium) -> tuple[Descriptor | None, str]:
+    """Return the descriptor that the named file is or has in it, and what is wrong with one inside an extent."""
     head = file.read_at(0, 8)
     if head.startswith((COWD_MAGIC, SESPARSE_MAGIC)):
-        return None
-    data = (
-        embedded_descriptor(file, sparse_header(file)) if head.startswith(MAGIC) else file.read_at(0, DESCRIPTOR_MOST)
-    )
-    return parse_descriptor(data) if data.strip() else None
+        return None, ""
+    if not head.startswith(MAGIC):
+        return _with_extents(parse_descriptor(file.read_at(0, DESCRIPTOR_MOST))), ""
+    header = sparse_header(file)
+    data = embedded_descriptor(file, header)
+    if not data.strip() and not header.descriptor_size:
+        return None, ""
+    try:
+        return _with_extents(parse_descriptor(data)), ""
+    except EncryptedVmdkError:
+        raise
+    except VmdkError as error:
+        if not header.capacity:
+            raise
+        return None, f"the descriptor inside the extent is damaged, and a parent cannot be told: {error}"
+
+
+def _with_extents(descriptor: Descriptor) -> Descriptor:
+    if not descriptor.extents:
+        raise VmdkError("the descriptor names no extent")
+    return descriptor
 
 
 def _own_extent(first: NamedFile, descriptor: Descriptor) -> int | None:
@@ -187,20 +209,24 @@ def _details(layout: Layout) -> dict[str, str]:
 
 def _oddities(layout: Layout, first: NamedFile) -> Iterator[tuple[str, bool]]:
     """Yield what is odd of the container, and whether bytes are lost by it."""
-    if layout.descriptor is None:
+    if layout.damage:
+        yield layout.damage, True
+    elif layout.descriptor is None:
         reason = "the extent has no descriptor: it is opened as it stands, and may be one of several or have a parent"
         yield reason, False
     else:
-        yield from ((oddity, False) for oddity in layout.descriptor.oddities)
+        yield from layout.descriptor.oddities
         if layout.descriptor.wants_parent and not layout.descriptor.parent:
             yield "the descriptor says that there is a parent and does not name it", True
+    uses = Counter(extent.name for extent, _ in layout.extents)
     for extent, file in layout.extents:
         prefix = "" if file is first else f"extent {text(extent.name)}: "
-        for reason, lost in _extent_oddities(extent, file):
+        for reason, lost in _extent_oddities(extent, file, is_whole=uses[extent.name] == 1 and not extent.offset):
             yield f"{prefix}{reason}", lost
 
 
-def _extent_oddities(extent: Extent, file: NamedFile | None) -> Iterator[tuple[str, bool]]:
+def _extent_oddities(extent: Extent, file: NamedFile | None, *, is_whole: bool) -> Iterator[tuple[str, bool]]:
+    """Yield what is odd of an extent; ``is_whole``: its file is for nothing else."""
     if extent.kind == "ZERO" or not extent.sectors:
         return
     if extent.kind not in _FLAT | _SPARSE:
@@ -210,10 +236,10 @@ def _extent_oddities(extent: Extent, file: NamedFile | None) -> Iterator[tuple[s
     elif extent.kind in _FLAT:
         missing = (extent.offset + extent.sectors) * SECTOR - file.medium.size
         if missing > 0:
-            yield (
-                f"its file has {file.medium.size} bytes: the last {min(missing, extent.sectors * SECTOR)} are lost",
-                True,
-            )
+            lost = min(missing, extent.sectors * SECTOR)
+            yield f"its file has {file.medium.size} bytes: the last {lost} are lost", True
+        elif missing < 0 and is_whole:
+            yield f"its file has {-missing} bytes more than the descriptor says: they are not read", False
     else:
         yield from _sparse_oddities(extent, file.medium)
 
@@ -228,3 +254,5 @@ def _sparse_oddities(extent: Extent, file: Medium) -> Iterator[tuple[str, bool]]
         return
     if capacity < extent.sectors:
         yield f"its header is for {capacity} sectors, the descriptor wants {extent.sectors}: the rest is lost", True
+    elif capacity - extent.sectors >= _ROUNDED:
+        yield f"its header is for {capacity} sectors, the descriptor for {extent.sectors}: the rest is not read", True

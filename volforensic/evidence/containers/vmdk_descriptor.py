@@ -31,6 +31,10 @@ class VmdkError(ValueError):
     """A VMDK says what cannot be, or what is not supported."""
 
 
+class EncryptedVmdkError(VmdkError):
+    """The VMDK is encrypted."""
+
+
 class Extent(NamedTuple):
     """A line of the descriptor: a part of the disk, ``sectors`` long, from sector ``offset`` of a file on."""
 
@@ -42,11 +46,14 @@ class Extent(NamedTuple):
 
 
 class Descriptor(NamedTuple):
-    """What a descriptor says: its fields by name in small letters, its extents, and what is odd of it."""
+    """What a descriptor says: its fields by name in small letters, its extents, and what is odd of it.
+
+    Each oddity is a sentence and whether bytes may be lost by it.
+    """
 
     fields: dict[str, bytes]
     extents: list[Extent]
-    oddities: list[str]
+    oddities: list[tuple[str, bool]]
 
     def field(self, name: str) -> str:
         """Return a field as text, "" where it is not there."""
@@ -77,20 +84,22 @@ def parse_descriptor(data: bytes) -> Descriptor:
     lines = data.partition(b"\0")[0].removeprefix(b"\xef\xbb\xbf").splitlines()
     fields: dict[str, bytes] = {}
     extents: list[Extent] = []
-    oddities: list[str] = []
+    oddities: list[tuple[str, bool]] = []
     for line in lines:
         if _EXTENT_BEGIN.match(line):
             _add_extent(line, extents, oddities)
         elif match := _FIELD.fullmatch(line):
             _add_field(match[1].decode("ascii", "replace").lower(), _unquoted(match[2]), fields, oddities)
+        elif line.strip() and not line.lstrip().startswith(b"#"):
+            oddities.append((f"a line of the descriptor is not understood: {text(line[:200])}", True))
     if "encryption.keysafe" in fields or "encryption.data" in fields:
-        raise VmdkError("the VMDK is encrypted by VMware, which is not supported")
+        raise EncryptedVmdkError("the VMDK is encrypted by VMware, which is not supported")
     encoding = text(fields.get("encoding", b""))
     extents = [extent._replace(name=local_name(extent.name, encoding)) for extent in extents]
     return Descriptor(fields, extents, oddities[:20])
 
 
-def _add_extent(line: bytes, extents: list[Extent], oddities: list[str]) -> None:
+def _add_extent(line: bytes, extents: list[Extent], oddities: list[tuple[str, bool]]) -> None:
     match = _EXTENT.match(line)
     if match is None:
         raise VmdkError(f"a line of an extent is not understood: {text(line[:200])}")
@@ -100,14 +109,14 @@ def _add_extent(line: bytes, extents: list[Extent], oddities: list[str]) -> None
     if int(sectors) > _SECTORS_MOST or int(offset or 0) > _SECTORS_MOST:
         raise VmdkError(f"an extent of {int(sectors)} sectors at sector {int(offset or 0)}: no disk has so many")
     if name is None and kind.upper() != b"ZERO":
-        oddities.append(f"an extent of the kind {text(kind)} names no file")
+        oddities.append((f"an extent of the kind {text(kind)} names no file", True))
     extents.append(Extent(text(access).upper(), int(sectors), text(kind).upper(), name or b"", int(offset or 0)))
 
 
-def _add_field(name: str, value: bytes, fields: dict[str, bytes], oddities: list[str]) -> None:
+def _add_field(name: str, value: bytes, fields: dict[str, bytes], oddities: list[tuple[str, bool]]) -> None:
     """Keep a field; of two with one name the first counts."""
     if fields.setdefault(name, value) != value:
-        oddities.append(f"the descriptor has two values of {name}: the first counts")
+        oddities.append((f"the descriptor has two values of {name}: the first counts", False))
     if len(fields) > _FIELDS_MOST:
         raise VmdkError(f"the descriptor has more than {_FIELDS_MOST} fields")
 
