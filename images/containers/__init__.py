@@ -1,0 +1,1 @@
+"""Builders of disk containers: the same bytes each time, in pure Python."""
