@@ -76,30 +76,36 @@ def _difference(block: bytes, below: bytes, sector_size: int) -> tuple[int, byte
     return (_PARTIAL if "0" in mask else _PRESENT), b"".join(kept), "".join(mask)
 
 
-def not_closed(image: bytes, places: Sequence[int], *, sequence: int = 7, cut: int = 0) -> bytes:
-    """Return the file as it is between log and flush: 4 KiB at ``places`` are torn, and whole only in its log.
+def not_closed(image: bytes, groups: Sequence[Sequence[int]], *, sequence: int = 7, cut: int = 0) -> bytes:
+    """Return the file as it is between log and flush: the 4 KiB at each place are whole only in the log.
 
-    ``places`` whose bytes are zeros are logged as zeros. ``cut``: bytes that the log says there are, beyond the file's.
+    Each group is an entry. Zeros are logged as zeros. ``cut``: how many bytes more than the file has the log wants.
     """
     torn = bytearray(image)
+    log = bytearray()
+    for number, places in enumerate(groups):
+        for place in places:
+            torn[place : place + _SECTOR] = b"\xdd" * _SECTOR
+        log += _log_entry(image, places, sequence + number, len(image) + cut)
+    torn[LOG_AT : LOG_AT + len(log)] = log
+    torn[64 << 10 : 68 << 10] = header(9, DATA_ID, LOG_ID)
+    return bytes(torn)
+
+
+def _log_entry(image: bytes, places: Sequence[int], sequence: int, size: int) -> bytes:
     descriptors, data = bytearray(), bytearray()
     for place in places:
         sector = image[place : place + _SECTOR]
-        torn[place : place + _SECTOR] = b"\xdd" * _SECTOR
         if any(sector):
             descriptors += struct.pack("<4s4s8sQQ", b"desc", sector[-4:], sector[:8], place, sequence)
-            data += (
-                struct.pack("<4sI", b"data", sequence >> 32) + sector[8:-4] + struct.pack("<I", sequence & 0xFFFFFFFF)
-            )
+            data += struct.pack("<4sI", b"data", sequence >> 32) + sector[8:-4]
+            data += struct.pack("<I", sequence & 0xFFFFFFFF)
         else:
             descriptors += struct.pack("<4s4xQQQ", b"zero", _SECTOR, place, sequence)
     head_size = -(-(64 + len(descriptors)) // _SECTOR) * _SECTOR
-    size = len(image) + cut
     fields = head_size + len(data), 0, sequence, len(places), LOG_ID.bytes_le, size, size
-    entry = (struct.pack("<4s4xIIQI4x16sQQ", b"loge", *fields) + descriptors).ljust(head_size, b"\0") + data
-    torn[LOG_AT : LOG_AT + len(entry)] = _summed(bytes(entry))
-    torn[64 << 10 : 68 << 10] = header(9, DATA_ID, LOG_ID)
-    return bytes(torn)
+    head = struct.pack("<4s4xIIQI4x16sQQ", b"loge", *fields) + bytes(descriptors)
+    return _summed(head.ljust(head_size, b"\0") + bytes(data))
 
 
 def header(sequence: int, data_id: uuid.UUID, log_id: uuid.UUID = _NO_ID) -> bytes:

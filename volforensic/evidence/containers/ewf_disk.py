@@ -129,8 +129,6 @@ class EwfDisk:
         chunks = max(0, self._wanted - number) + 1
         data = _read_ahead(medium, stored, min(_READ_AHEAD, chunks * self._longest))
         self._ahead = index, stored.place, data
-        if len(data) < stored.size:
-            raise unreadable(f"the segment ends at {medium.size}, inside or before the chunk at {stored.place}")
         return data[: stored.size]
 
     def _read_entries(self, index: int) -> _Entries:

@@ -167,22 +167,3 @@ def split_blocks(position: int, size: int, block_size: int) -> Iterator[tuple[in
 def is_zero(data: bytes) -> bool:
     """Say whether there is nothing but zeros."""
     return data.count(0) == len(data)
-
-
-def fault_ranges(blocks: Iterable[tuple[int, str]], block_size: int, most: int) -> Iterator[tuple[int, int, str]]:
-    """Yield (position, length, reason) for faulty blocks, neighbours with the same reason in one, ``most`` at most."""
-    given = 0
-    before: tuple[int, int, str] | None = None
-    for block, reason in blocks:
-        if before is not None and before[0] + before[1] == block * block_size and before[2] == reason:
-            before = (before[0], before[1] + block_size, reason)
-            continue
-        if before is not None:
-            yield before
-            given += 1
-        if given >= most:
-            yield block * block_size, block_size, f"{reason}; there are more than the {most} ranges listed"
-            return
-        before = (block * block_size, block_size, reason)
-    if before is not None:
-        yield before

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from volforensic.evidence.containers.block_faults import BlockTable, table_problems
 from volforensic.evidence.containers.container import ContainerFacts, Fault, NamedFile, NoteFault
 from volforensic.evidence.containers.parts import (
     ContainerError,
@@ -15,7 +16,6 @@ from volforensic.evidence.containers.parts import (
     Pages,
     Run,
     exactly,
-    fault_ranges,
     guid_text,
     short_text,
     split_blocks,
@@ -32,8 +32,6 @@ _KINDS = {1: "dynamic", 2: "fixed", 3: "undo", _DIFFERENCING: "differencing"}
 _FREE, _DISCARDED = 0xFFFFFFFF, 0xFFFFFFFE
 _NO_UUID = bytes(16)
 _LARGEST_BLOCK = 1 << 30
-_PROBLEMS_GIVEN = 64
-_ENTRIES_CHECKED = 1 << 22
 
 
 class _Header(NamedTuple):
@@ -68,7 +66,7 @@ def look(files: Sequence[NamedFile]) -> ContainerFacts:
     """Return what the VDI says of itself; ContainerError where its header does not fit its file."""
     medium = files[0].medium
     header = _header(medium)
-    problems = list(_map_problems(medium, header))
+    problems = list(table_problems(_BlockMap(medium, header).table()))
     if header.parent:
         reason = f"the VDI is differencing: it needs its parent with UUID {header.parent}, which it does not name"
         problems.append(Problem(stage="source", reason=reason))
@@ -147,14 +145,6 @@ def _uuid(raw: bytes) -> str:
     return "" if raw == _NO_UUID else guid_text(raw)
 
 
-def _map_problems(medium: Medium, header: _Header) -> Iterator[Problem]:
-    for position, length, reason in fault_ranges(
-        _BlockMap(medium, header).faults(), header.block_size, _PROBLEMS_GIVEN
-    ):
-        inside = min(length, header.size - position)
-        yield Problem(stage="source", reason=reason, lost="twice" not in reason, offset=position, length=inside)
-
-
 class _BlockMap:
     """The map of a VDI: for each block of the disk, which block of the file it is."""
 
@@ -162,24 +152,10 @@ class _BlockMap:
         self._pages = Pages(medium)
         self._header = header
 
-    def faults(self) -> Iterator[tuple[int, str]]:
-        """Yield (block, what is wrong with its entry)."""
+    def table(self) -> BlockTable:
+        """Return the table as it is checked beforehand."""
         header = self._header
-        wanted = -(-header.size // header.block_size)
-        seen: set[int] = set()
-        for block in range(min(wanted, header.blocks, _ENTRIES_CHECKED)):
-            number = self._entry(block)
-            if number >= _DISCARDED:
-                continue
-            inside = min(header.block_size, header.size - block * header.block_size)
-            if self._place(number) + inside > self._pages.size:
-                yield block, f"blocks of the VDI lie outside its file, which has {self._pages.size} bytes"
-            elif number in seen:
-                yield block, "the VDI's map gives the same block of the file twice"
-            else:
-                seen.add(number)
-        if wanted > header.blocks:
-            yield header.blocks, f"the VDI's map has {header.blocks} blocks and its disk {wanted}"
+        return BlockTable("VDI", header.size, header.block_size, header.blocks, self._pages.size, self._place_of)
 
     def runs(self, position: int, size: int) -> Iterator[Run]:
         """Yield the runs of a range of the disk."""
@@ -197,6 +173,10 @@ class _BlockMap:
                 yield Run("zeros", length)
             else:
                 yield Run("file", length, self._place(number) + start)
+
+    def _place_of(self, block: int) -> int | None:
+        number = self._entry(block)
+        return None if number >= _DISCARDED else self._place(number)
 
     def _place(self, number: int) -> int:
         return self._header.data_at + number * self._header.stride + self._header.extra

@@ -5,15 +5,17 @@ All numbers are big-endian. The disk's size is the footer's current size: the ge
 write is never larger for the disks they make, and is shown.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
+from volforensic.evidence.containers.block_faults import BlockTable, table_problems
 from volforensic.evidence.containers.container import ContainerFacts, Fault, NamedFile, NoteFault, Reference
 from volforensic.evidence.containers.parts import (
     MappedDisk,
     Pages,
     Run,
+    RunsOf,
     bit_runs,
-    fault_ranges,
     is_zero,
     last_component,
     split_blocks,
@@ -34,8 +36,7 @@ from volforensic.medium import Medium
 from volforensic.record import Problem
 
 _UNALLOCATED = 0xFFFFFFFF
-_PROBLEMS_GIVEN = 64
-_ENTRIES_CHECKED = 1 << 22
+_BLOCKS_NOTED = 64
 
 
 def recognises(first: NamedFile) -> bool:
@@ -52,7 +53,8 @@ def look(files: Sequence[NamedFile]) -> ContainerFacts:
         return ContainerFacts(kind=f"VHD {KINDS[FIXED]}", size=footer.size, details=_details(footer), problems=problems)
     sparse, more = sparse_of(medium, footer)
     names = parent_names(medium, sparse) if footer.has_parent else []
-    problems += more + list(_map_problems(medium, footer, sparse))
+    table = _BlockMap(medium, footer, sparse, lambda _: None).table()
+    problems += [*more, *table_problems(table)]
     if footer.has_parent and not names:
         problems.append(Problem(stage="source", reason="the VHD is differencing and does not name its parent"))
     return ContainerFacts(
@@ -69,7 +71,7 @@ def open_container(files: Sequence[NamedFile], parent: Medium | None, note: Note
     medium = files[0].medium
     footer, _ = footer_of(medium)
     if footer.kind == FIXED:
-        return MappedDisk(medium, footer.size, _fixed_runs, identity=footer.unique_id)
+        return MappedDisk(medium, footer.size, _fixed_runs(medium, footer), identity=footer.unique_id)
     sparse, _ = sparse_of(medium, footer)
     found = getattr(parent, "identity", "")
     if footer.has_parent and found and found != sparse.parent_id:
@@ -108,16 +110,17 @@ def _fixed_problems(medium: Medium, footer: Footer) -> list[Problem]:
     return [Problem(stage="source", reason=reason, offset=room, length=footer.size - room)]
 
 
-def _fixed_runs(position: int, size: int) -> Iterator[Run]:
-    yield Run("file", size, position)
+def _fixed_runs(medium: Medium, footer: Footer) -> RunsOf:
+    room = max(0, medium.size - footer.length)
 
+    def runs(position: int, size: int) -> Iterator[Run]:
+        held = max(0, min(size, room - position))
+        if held:
+            yield Run("file", held, position)
+        if held < size:
+            yield Run("lost", size - held, reason=f"the VHD is cut: there are {room} bytes before its footer")
 
-def _map_problems(medium: Medium, footer: Footer, sparse: Sparse) -> Iterator[Problem]:
-    faults = _BlockMap(medium, footer, sparse, lambda _: None).faults()
-    for position, length, reason in fault_ranges(faults, sparse.block_size, _PROBLEMS_GIVEN):
-        length_inside = min(length, footer.size - position)
-        is_lost = "twice" not in reason
-        yield Problem(stage="source", reason=reason, lost=is_lost, offset=position, length=length_inside)
+    return runs
 
 
 class _BlockMap:
@@ -132,23 +135,10 @@ class _BlockMap:
         self._noted: set[int] = set()
         self._bitmap_size = -(-sparse.block_size // (SECTOR * 8 * SECTOR)) * SECTOR
 
-    def faults(self) -> Iterator[tuple[int, str]]:
-        """Yield (block, what is wrong with its entry) for the blocks that the disk has."""
-        blocks = -(-self._size // self._sparse.block_size)
-        seen: set[int] = set()
-        for block in range(min(blocks, self._sparse.entries, _ENTRIES_CHECKED)):
-            place = self._place(block)
-            if place is None:
-                continue
-            inside = min(self._sparse.block_size, self._size - block * self._sparse.block_size)
-            if place + self._bitmap_size + inside > self._medium.size:
-                yield block, f"blocks of the VHD lie outside its file, which has {self._medium.size} bytes"
-            elif place in seen:
-                yield block, "the VHD's table gives the same place in the file twice"
-            else:
-                seen.add(place)
-        if blocks > self._sparse.entries:
-            yield self._sparse.entries, self._too_short(blocks)
+    def table(self) -> BlockTable:
+        """Return the table as it is checked beforehand: where the data of each block is."""
+        sizes = self._size, self._sparse.block_size, self._sparse.entries, self._medium.size
+        return BlockTable("VHD", *sizes, self._data_place)
 
     def dynamic_runs(self, position: int, size: int) -> Iterator[Run]:
         """Yield runs of a disk without parent: an allocated block is data, whatever its bitmap says."""
@@ -159,7 +149,8 @@ class _BlockMap:
             elif place is None:
                 yield Run("zeros", length)
             else:
-                self._check_bitmap(block, place, start, length)
+                with contextlib.suppress(OSError):  # of the bitmap alone: the data may be whole
+                    self._check_bitmap(block, place, start, length)
                 yield Run("file", length, place + self._bitmap_size + start)
 
     def differencing_runs(self, position: int, size: int) -> Iterator[Run]:
@@ -193,7 +184,7 @@ class _BlockMap:
 
     def _check_bitmap(self, block: int, place: int, start: int, length: int) -> None:
         """Note a block whose bitmap calls sectors unused that hold something: readers differ on what is there."""
-        if block in self._noted or len(self._noted) >= _PROBLEMS_GIVEN:
+        if block in self._noted or len(self._noted) >= _BLOCKS_NOTED:
             return
         for is_set, here, count in self._sectors(place, start, length):
             if not is_set and not is_zero(self._medium.read_at(place + self._bitmap_size + here, count)):
@@ -203,6 +194,10 @@ class _BlockMap:
                 self._note(Fault(position, count, reason, lost=False))
                 return
 
+    def _data_place(self, block: int) -> int | None:
+        place = self._place(block)
+        return None if place is None else place + self._bitmap_size
+
     def _place(self, block: int) -> int | None:
         word = self._pages.read_at(self._sparse.table + 4 * block, 4)
         number = int.from_bytes(word, "big")
@@ -211,8 +206,5 @@ class _BlockMap:
     def _entry(self, block: int) -> int | str | None:
         """Return where the block begins, None where it is not there, or why that cannot be said."""
         if block >= self._sparse.entries:
-            return self._too_short(block + 1)
+            return f"the VHD's table has {self._sparse.entries} entries, and this is block {block}"
         return self._place(block)
-
-    def _too_short(self, blocks: int) -> str:
-        return f"the VHD's table has {self._sparse.entries} entries and its disk at least {blocks} blocks"

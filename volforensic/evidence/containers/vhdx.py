@@ -6,13 +6,13 @@ Source: [MS-VHDX] "Virtual Hard Disk v2 (VHDX) File Format", sections 2.5 (block
 
 from collections.abc import Iterator, Sequence
 
+from volforensic.evidence.containers.block_faults import BlockTable, table_problems
 from volforensic.evidence.containers.container import ContainerFacts, Fault, NamedFile, NoteFault, Reference
 from volforensic.evidence.containers.parts import (
     MappedDisk,
     Pages,
     Run,
     bit_runs,
-    fault_ranges,
     last_component,
     split_blocks,
     unreadable,
@@ -28,8 +28,6 @@ _BITMAP_SECTORS = 1 << 23  # that one bitmap block of 1 MiB has bits for
 _NOT_PRESENT, _PRESENT, _PARTIAL = 0, 6, 7
 _NO_ENTRY = 8  # no state of the format's
 _EMPTY_STATES = {1, 2, 3}  # undefined, zero, unmapped: nothing that the guest wrote, and not the parent's
-_PROBLEMS_GIVEN = 64
-_ENTRIES_CHECKED = 1 << 22
 
 
 def recognises(first: NamedFile) -> bool:
@@ -41,7 +39,7 @@ def look(files: Sequence[NamedFile]) -> ContainerFacts:
     """Return what the VHDX says of itself; ContainerError where its structures do not fit."""
     medium, head, metadata, problems = _opened(files[0].medium)
     names = metadata.parent_names
-    problems += _map_problems(medium, head, metadata)
+    problems += table_problems(_BlockMap(medium, head, metadata).table())
     if metadata.has_parent and not names:
         problems.append(Problem(stage="source", reason="the VHDX is differencing and does not name its parent"))
     return ContainerFacts(
@@ -87,13 +85,6 @@ def _details(head: Head, metadata: Metadata) -> dict[str, str]:
     return {name: value for name, value in details.items() if value}
 
 
-def _map_problems(medium: Medium, head: Head, metadata: Metadata) -> Iterator[Problem]:
-    faults = _BlockMap(medium, head, metadata).faults()
-    for position, length, reason in fault_ranges(faults, metadata.block_size, _PROBLEMS_GIVEN):
-        inside = min(length, metadata.size - position)
-        yield Problem(stage="source", reason=reason, lost="twice" not in reason, offset=position, length=inside)
-
-
 class _BlockMap:
     """The block allocation table: payload blocks, and after each chunk of them the place of its sector bitmap."""
 
@@ -103,18 +94,14 @@ class _BlockMap:
         self._metadata = metadata
         self._chunk = max(1, _BITMAP_SECTORS * metadata.sector_size // metadata.block_size)
 
-    def faults(self) -> Iterator[tuple[int, str]]:
-        """Yield (block, what is wrong with its entry)."""
-        metadata = self._metadata
-        seen: set[int] = set()
-        for block in range(min(-(-metadata.size // metadata.block_size), _ENTRIES_CHECKED)):
-            state, place = self._payload(block)
-            if reason := self._refusal(state, place, block):
-                yield block, reason
-            elif state in {_PRESENT, _PARTIAL}:
-                if place in seen:
-                    yield block, "the VHDX's table gives the same place in the file twice"
-                seen.add(place)
+    def table(self) -> BlockTable:
+        """Return the table as it is checked beforehand; that it is too short is the entries' own fault."""
+        size, block_size = self._metadata.size, self._metadata.block_size
+        return BlockTable("VHDX", size, block_size, -(-size // block_size), self._pages.size, self._place_of)
+
+    def _place_of(self, block: int) -> int | str | None:
+        state, place = self._payload(block)
+        return self._refusal(state, place, block) or (place if state in {_PRESENT, _PARTIAL} else None)
 
     def runs(self, position: int, size: int) -> Iterator[Run]:
         """Yield the runs of a range of the disk."""
