@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from volforensic.evidence.volumes.lvm_label import MetadataCopy, PhysicalVolume
+from volforensic.evidence.volumes.lvm_label import VERIFIED, MetadataCopy, PhysicalVolume
 from volforensic.evidence.volumes.lvm_metadata import sections, string
 from volforensic.record import Problem
 
@@ -52,8 +52,8 @@ def _address(one: PhysicalVolume) -> int:
 
 
 def _newest(copies: Sequence[MetadataCopy]) -> MetadataCopy:
-    """Return the copy with the highest number; one that was dug out of a damaged area only where no other is."""
-    return max(copies, key=lambda copy: (not copy.is_old, copy.number))
+    """Return the copy with the highest number; one whose checksum was not verified only where no other is."""
+    return max(copies, key=lambda copy: (copy.trust, copy.number))
 
 
 def _identities(copy: MetadataCopy) -> set[str]:
@@ -95,10 +95,10 @@ def _assembly(
 ) -> Assembly:
     copies = [copy for one in [*physical.values(), *unlabelled] for copy in one.copies]
     newest = _newest(copies)
-    if newest.is_old:
+    if newest.trust != VERIFIED:
         reason = f"no metadata area of volume group {newest.name} is whole; a text with number {newest.number} was used"
         _note(problems, f"{reason}: what changed after it is not known", lost=True)
-    if any(copy.number == newest.number and copy.group != newest.group for copy in copies if not copy.is_old):
+    if any(copy.number == newest.number and copy.group != newest.group for copy in copies if copy.trust == VERIFIED):
         _note(problems, f"metadata of volume group {newest.name} with the same number differ; one was used", lost=True)
     missing = sorted(_identities(newest) - physical.keys())
     if len(missing) == 1 and len(unlabelled) == 1:
@@ -108,10 +108,10 @@ def _assembly(
         for one in unlabelled:
             _note(problems, "its label is gone: which physical volume it is, is not known", one, lost=True)
     for uuid, one in physical.items():
-        own = max((copy.number for copy in one.copies if not copy.is_old), default=newest.number)
+        own = max((copy.number for copy in one.copies if copy.trust == VERIFIED), default=newest.number)
         if uuid not in _identities(newest):
             _note(problems, f"physical volume {uuid} is no part of volume group {newest.name} any more", one, lost=True)
-        elif own < newest.number and not newest.is_old:
+        elif own < newest.number and newest.trust == VERIFIED:
             reason = (
                 f"the metadata on physical volume {uuid} is older (number {own}) than its group's ({newest.number})"
             )

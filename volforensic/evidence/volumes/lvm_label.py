@@ -37,15 +37,19 @@ _OLD_TEXT = re.compile(rb"[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,127} \{\n[\s\S]{0,400}
 _LOCATION = struct.Struct("<QQ")
 
 
+VERIFIED, DUG_OUT, DAMAGED = 2, 1, 0
+"""How far a text is trusted: its checksum is right; it lies in a damaged area; its checksum is known to be wrong."""
+
+
 class MetadataCopy(NamedTuple):
-    """A volume group's metadata as one area has it: its name, UUID, sequence number; whether it was dug out."""
+    """A volume group's metadata as one area has it: its name, UUID, sequence number; how far it is trusted."""
 
     name: str
     uuid: str
     number: int
     group: Section
     repeated: list[str]
-    is_old: bool = False
+    trust: int = VERIFIED
 
 
 class PhysicalVolume(NamedTuple):
@@ -155,6 +159,7 @@ def dashed(raw: bytes) -> str:
 
 def _area_copies(reader: _Reader, area: _Area) -> Iterator[MetadataCopy]:
     """Yield the metadata that an area's header points at; where that is damaged, older texts that the area holds."""
+    place = None
     try:
         place = _text_place(reader, area)
         if place is None:
@@ -164,7 +169,7 @@ def _area_copies(reader: _Reader, area: _Area) -> Iterator[MetadataCopy]:
             reader.note(f"{copy.repeated[0]} stands twice in the LVM metadata of {copy.name}; the first was read")
         yield copy
     except MetadataError as error:
-        older = _old_texts(reader, area)
+        older = _old_texts(reader, area, place.offset - _SECTOR if place else -1)
         found = f"; texts with the numbers {', '.join(str(copy.number) for copy in older)} lie in it" if older else ""
         reader.note(f"an LVM metadata area is damaged: {error}{found}", area.offset, min(area.size, 1 << 40))
         yield from older
@@ -209,17 +214,17 @@ def _read_text(reader: _Reader, area: _Area, place: _TextPlace) -> bytes:
     return raw
 
 
-def _parsed(raw: bytes, *, is_old: bool = False) -> MetadataCopy:
+def _parsed(raw: bytes, trust: int = VERIFIED) -> MetadataCopy:
     parsed = parse_metadata(raw.split(b"\0", 1)[0])
     for name, group in parsed.root.items():
         if isinstance(group, dict):
             uuid = string(group, "id")
-            return MetadataCopy(name, uuid, number(group, "seqno"), group, parsed.repeated, is_old)
+            return MetadataCopy(name, uuid, number(group, "seqno"), group, parsed.repeated, trust)
     raise MetadataError("its text has no volume group")
 
 
-def _old_texts(reader: _Reader, area: _Area) -> list[MetadataCopy]:
-    """Return the texts that still lie in an area, the newest first: each begins with a sector."""
+def _old_texts(reader: _Reader, area: _Area, damaged: int) -> list[MetadataCopy]:
+    """Return the texts that still lie in an area: each begins with a sector. The one at ``damaged`` comes last."""
     size = min(area.size, _LARGEST_SCAN, reader.member.length - area.offset)
     if size <= _SECTOR:
         return []
@@ -229,12 +234,13 @@ def _old_texts(reader: _Reader, area: _Area) -> list[MetadataCopy]:
     for start in range(0, max(0, size - _SECTOR), _SECTOR):
         match = _OLD_TEXT.match(ring, start, start + 1024)
         if match:
-            begins.append((int(match[1]), start))
+            begins.append((start != damaged, int(match[1]), start))
     copies = []
-    for _, start in sorted(begins, reverse=True)[:_MOST_OLD_TEXTS]:
+    for is_whole, _, start in sorted(begins, reverse=True)[:_MOST_OLD_TEXTS]:
         end = ring.find(b"\0", start)
         try:
-            copies.append(_parsed(ring[start : end if end > 0 else len(ring)], is_old=True))
+            raw = ring[start : end if end > 0 else len(ring)]
+            copies.append(_parsed(raw, DUG_OUT if is_whole else DAMAGED))
         except MetadataError:
             continue
         if len(copies) == 2:

@@ -18,6 +18,7 @@ Section: TypeAlias = dict[str, Value]
 LARGEST_TEXT = 32 << 20
 _MOST_TOKENS = 4 << 20
 _DEEPEST = 16
+_LONGEST_NAME = 160
 _TOKEN = re.compile(
     rb'[\s\0]+|#[^\n]*|(?P<string>"[^"\\]*(?:\\.[^"\\]*)*")|(?P<mark>[{}=\[\],])|(?P<word>[^\s{}=\[\],"#\0]+)',
     re.DOTALL,
@@ -97,6 +98,8 @@ def _next(tokens: Iterator[_Token]) -> _Token:
 def _name(token: _Token) -> str:
     if token.kind == "mark":
         raise MetadataError(f"{token.raw.decode()} stands where a name should be")
+    if len(token.raw) > _LONGEST_NAME:
+        raise MetadataError(f"a name of {len(token.raw)} bytes")
     return _string(token) if token.kind == "string" else text(token.raw)
 
 
@@ -140,9 +143,9 @@ def number(section: Section, name: str, *, default: int | None = None, most: int
 
 
 def string(section: Section, name: str) -> str:
-    """Return a string of a section, empty where there is none."""
+    """Return a string of a section, empty where there is none; one that is longer than any name is cut."""
     value = section.get(name)
-    return value if isinstance(value, str) else ""
+    return value[:_LONGEST_NAME] if isinstance(value, str) else ""
 
 
 def strings(section: Section, name: str) -> list[str]:

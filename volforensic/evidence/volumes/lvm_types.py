@@ -51,7 +51,7 @@ def segment_map(segment: Segment) -> maps.Map:
     if reader is None:
         raise SegmentError(f"segments of type {kind or 'without a name':.64} are not supported")
     if unknown:
-        raise SegmentError(f"segments of type {kind} with the flag {unknown[0]:.64} are not supported")
+        raise SegmentError(f"segments of type {kind}+{unknown[0]:.64} are not supported")
     return reader(segment)
 
 
@@ -107,18 +107,32 @@ def _raid(segment: Segment) -> maps.Map:
         raise SegmentError(f"it is an array on {len(images)} volumes")
     if number(section, "reshape_count", default=0) or number(section, "data_offset", default=0):
         raise SegmentError("arrays that are reshaped are not supported")
-    members: list[maps.Map | None] = []
-    states = segment.group.member_states([segment.volume(name) for name in metas])
-    for name, state in zip(images, states, strict=True):
-        member = segment.volume(name)
-        if state:
-            segment.remarks.append(Remark(f"{name:.128} is left out of its array: {state}", lost=False))
-        members.append(None if state or isinstance(member, maps.Missing) else member)
     if level == 10:
         layout |= number(section, "data_copies", default=2, most=255)
+    members = _present(segment, metas, images, spare=_spare(level, layout, len(images)))
     chunk = 0 if level == 1 else _chunk(segment, "stripe_size")
     _check_raid(segment, level, layout, members)
     return maps.Raid(level, layout, chunk, members, segment.length)
+
+
+def _spare(level: int, layout: int, count: int) -> int:
+    """Return how many members an array can do without, at least."""
+    return {1: count - 1, 10: (layout & 0xFF) - 1}.get(level, _PARITY.get(level, 0))
+
+
+def _present(segment: Segment, metas: list[str], images: list[str], spare: int) -> list[maps.Map | None]:
+    """Return the members that are whole, None for the others; all that are there where too many are not whole."""
+    members = [segment.volume(name) for name in images]
+    states = segment.group.member_states([segment.volume(name) for name in metas])
+    gone = {place: member.reason for place, member in enumerate(members) if isinstance(member, maps.Missing)}
+    stale = {place: state for place, state in enumerate(states) if state and place not in gone}
+    if stale and len(stale) + len(gone) > spare:
+        reason = f"{len(stale)} members of its array are out of date, and it cannot do without them: {stale}"
+        segment.remarks.append(Remark(f"{reason:.500}", lost=True))
+        stale = {}
+    for place, reason in (gone | stale).items():
+        segment.remarks.append(Remark(f"{images[place]:.128} is left out of its array: {reason}", lost=False))
+    return [None if place in gone | stale else member for place, member in enumerate(members)]
 
 
 def _check_raid(segment: Segment, level: int, layout: int, members: list[maps.Map | None]) -> None:
