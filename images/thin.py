@@ -31,9 +31,7 @@ def node(number: int, entries: Sequence[tuple[int, bytes]], *, is_leaf: bool, ro
     return seal(bytes(block))
 
 
-def superblock(
-    mappings: int, details: int, chunk: int, *, flags: int = 0, held: int = 0, transaction: int = 0
-) -> bytes:
+def superblock(mappings: int, details: int, chunk: int, *, flags: int = 0, held: int = 0) -> bytes:
     """Return the superblock; ``chunk`` in bytes, the others blocks of the metadata."""
     block = bytearray(BLOCK)
     struct.pack_into("<IQ", block, 4, flags, 0)

@@ -67,7 +67,7 @@ class DiskSpace(NamedTuple):
         return self.disks[number].read_at(within, size) if number in self.disks else b""
 
 
-def space_of(disks: Sequence[bytes]) -> tuple[DiskSpace, list[Member]]:
+def space_of(disks: Sequence[bytes | bytearray]) -> tuple[DiskSpace, list[Member]]:
     """Return an address space of these disks, and the disks as members."""
     media = {number: MemoryMedium(bytes(disk)) for number, disk in enumerate(disks)}
     return DiskSpace(media), [Member(number, number * SPACING, len(disk)) for number, disk in enumerate(disks)]

@@ -24,7 +24,7 @@ def disk(uuid: str, text: bytes, seed: int = 0, **options: object) -> bytearray:
     return made
 
 
-def extents(made: bytes, first: int, count: int = 1) -> bytes:
+def extents(made: bytes | bytearray, first: int, count: int = 1) -> bytes:
     return bytes(made[START + first * EXTENT : START + (first + count) * EXTENT])
 
 
@@ -33,7 +33,7 @@ def group(logical: list[Logical], uuids: tuple[str, ...] = (A,), name: str = "vg
     return lvm.group_text(name, physical, logical, **options)  # type: ignore[arg-type]  # as group_text takes them
 
 
-def found_in(*disks: bytes) -> tuple[DiskSpace, Found]:
+def found_in(*disks: bytes | bytearray) -> tuple[DiskSpace, Found]:
     space, members = space_of(disks)
     return space, find_logical_volumes(space, members)
 
@@ -70,7 +70,7 @@ def test_neighbouring_segments_are_one_run() -> None:
 def test_a_text_may_go_round_the_end_of_its_area(place: int) -> None:
     text = group([Logical(f"volume{number}", [linear(0, 1, "pv0", number)]) for number in range(9)])
     assert len(text) > 1024
-    space, found = found_in(disk(A, text, place=place))
+    _, found = found_in(disk(A, text, place=place))
     assert (len(found.volumes), found.problems) == (9, [])
 
 

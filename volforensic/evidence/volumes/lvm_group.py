@@ -6,7 +6,7 @@ from typing import NamedTuple
 from volforensic.evidence import maps
 from volforensic.evidence.volumes.lvm_metadata import Section
 from volforensic.evidence.volumes.lvm_slices import SegmentError, joined, sliced
-from volforensic.evidence.volumes.map_check import MOST_DEPTH, MOST_NODES
+from volforensic.evidence.volumes.map_check import MOST_DEPTH, MOST_NODES, check_map
 from volforensic.evidence.volumes.map_facts import measured
 
 _MOST_WORK = 4 << 20
@@ -115,5 +115,8 @@ def finished(group: Group, found: maps.Map, used: list[Built], remarks: list[Rem
     group.budget.spend(nodes)
     if nodes > MOST_NODES or depth > MOST_DEPTH:
         raise SegmentError(f"it is made of {nodes} parts on {depth} levels")
+    reason = check_map(found, 1 << 64)
+    if reason:
+        raise SegmentError(f"it would have {reason}")
     said = dict.fromkeys([*remarks, *(remark for one in used for remark in one.remarks)])
     return Built(found, nodes, tuple(said)[:100])

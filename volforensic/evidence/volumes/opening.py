@@ -34,10 +34,10 @@ def open_map(found: maps.Map, space: Medium, keys: Sequence[bytes] = ()) -> Medi
 
             medium = open_raid(found, [None if member is None else opened(member) for member in members])
         case maps.Crypt(data=data, key=key):
-            from volforensic.evidence.volumes.crypt import open_crypt  # noqa: PLC0415 - brings its cipher library
-
             if not 0 <= key < len(keys):
                 raise ValueError(f"key {key} of an encrypted volume is not there")
+            from volforensic.evidence.volumes.crypt import open_crypt  # noqa: PLC0415 - brings its cipher library
+
             medium = open_crypt(found, opened(data), keys[key])
         case _:
             medium = _open_layer(found, opened)
