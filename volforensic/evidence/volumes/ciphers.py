@@ -58,13 +58,28 @@ def sector_cipher(name: str, key: bytes) -> SectorCipher:
     Raises:
         CipherError: The cipher, its mode or its IV is not read here, or the key's length is none of it.
     """
-    algorithm, _, rest = name.partition("-")
-    mode, _, iv = rest.partition("-")
-    if algorithm != "aes" or mode not in _MODES:
-        raise CipherError(f"the cipher {name[:64]} is not supported: only aes in the modes xts, cbc and ecb is")
+    if refused := unread_cipher(name):
+        raise CipherError(refused)
+    _, mode, iv = _parts(name)
     if len(key) not in _KEY_SIZES[mode]:
         raise CipherError(f"a key of {8 * len(key)} bits is none of {name[:64]}")
-    return SectorCipher(_MODES[mode](key), _iv_maker(name, mode, iv, key))
+    return SectorCipher(_MODES[mode](key), _iv_maker(mode, iv, key))
+
+
+def unread_cipher(name: str) -> str:
+    """Return why a cipher is not read here; empty where it is."""
+    algorithm, mode, iv = _parts(name)
+    if algorithm != "aes" or mode not in _MODES:
+        return f"the cipher {name[:64]!a} is not supported: only aes in the modes xts, cbc and ecb is"
+    if iv not in _PLAIN_IVS and not (mode == "ecb" and not iv) and not (mode == "cbc" and iv in _ESSIV):
+        return f"the cipher {name[:64]!a} is not supported: its IV is none of {', '.join([*_PLAIN_IVS, *_ESSIV])}"
+    return ""
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    algorithm, _, rest = name.partition("-")
+    mode, _, iv = rest.partition("-")
+    return algorithm, mode, iv
 
 
 def _run_of(sectors: int, sector_size: int) -> int:
@@ -162,21 +177,12 @@ def _tweaks(first: bytes, size: int) -> int:
     return tweaks
 
 
-def _iv_maker(name: str, mode: str, iv: str, key: bytes) -> IvMaker:
-    kind, _, option = iv.partition(":")
-    if mode == "ecb" and not iv:
+def _iv_maker(mode: str, iv: str, key: bytes) -> IvMaker:
+    if mode == "ecb":
         return lambda numbers: bytes(BLOCK * len(numbers))
-    if kind == "essiv" and mode == "cbc":
-        return _essiv(name, option, key)
-    if option or kind not in _PLAIN_IVS:
-        raise CipherError(f"the cipher {name[:64]} is not supported: its IV is none of plain, plain64, essiv")
-    return _PLAIN_IVS[kind]
-
-
-def _essiv(name: str, algorithm: str, key: bytes) -> IvMaker:
-    if algorithm not in {"sha256", "md5"}:  # those whose digests are keys of AES; SHA-1's are not
-        raise CipherError(f"the cipher {name[:64]} is not supported: only ESSIV by sha256 is")
-    salt = hashlib.new(algorithm, key, usedforsecurity=False).digest()
+    if iv in _PLAIN_IVS:
+        return _PLAIN_IVS[iv]
+    salt = hashlib.new(_ESSIV[iv], key, usedforsecurity=False).digest()
     cipher: Any = AES.new(salt, AES.MODE_ECB)
     return lambda numbers: cipher.encrypt(_plain64(numbers))
 
@@ -194,3 +200,5 @@ def _plain64be(numbers: range) -> bytes:
 
 
 _PLAIN_IVS: dict[str, IvMaker] = {"plain": _plain, "plain64": _plain64, "plain64be": _plain64be}
+_ESSIV = {"essiv:sha256": "sha256", "essiv:md5": "md5"}
+"""Hashes whose digests are keys of AES; SHA-1's are not."""

@@ -7,7 +7,7 @@ import msgspec
 
 from volforensic.evidence.maps import Crypt, Joined, Map, Run
 from volforensic.evidence.reader import Window
-from volforensic.evidence.volumes.ciphers import CipherError, sector_cipher
+from volforensic.evidence.volumes.ciphers import CipherError, sector_cipher, unread_cipher
 from volforensic.evidence.volumes.luks1 import MAGIC, read_luks1
 from volforensic.evidence.volumes.luks2 import read_luks2, second_copy
 from volforensic.evidence.volumes.luks_header import Header, LuksError, Segment
@@ -67,8 +67,8 @@ def unlock(
         return Unlocked(volume=None, problems=notes.problems)
     for fault in header.faults:
         notes.said(f"LUKS header: {fault}")
-    if header.unread:
-        notes.lost(f"encrypted ({header.described}): {'; '.join(header.unread[:4])}")
+    if unread := [*header.unread, *_unread_ciphers(header)]:
+        notes.lost(f"encrypted ({header.described}): {'; '.join(unread[:4])}")
         return Unlocked(volume=None, problems=notes.problems)
     if secrets.total == 0:
         notes.lost(f"encrypted ({header.described}): no key was given; use --passphrase-file or --key-file")
@@ -112,6 +112,11 @@ def _read_header(window: Window) -> Header:
     return read_luks2(window)
 
 
+def _unread_ciphers(header: Header) -> list[str]:
+    ciphers = {segment.cipher for segment in header.segments if segment.kind == "crypt"}
+    return [reason for reason in map(unread_cipher, sorted(ciphers)) if reason]
+
+
 def _opened(member: Member, header: Header, search: KeySearch, notes: _Notes, first_key: int) -> Unlocked:
     keys: list[bytes] = []
     refused = ""
@@ -141,7 +146,7 @@ def _part(segment: Segment, member: Member, search: KeySearch, keys: list[bytes]
     if segment.kind == "linear":
         return run
     key = search.key_of(segment)
-    sector_cipher(segment.cipher, key)
+    sector_cipher(segment.cipher, key)  # refuses what cannot be read, before anybody counts on it
     if key not in keys:
         keys.append(key)
     return Crypt(
@@ -165,7 +170,7 @@ def _say_reencryption(header: Header, notes: _Notes) -> None:
     kinds = {segment.kind for segment in header.segments}
     if len(header.segments) > 1 or "linear" in kinds:
         count = len(header.segments)
-        notes.lost(f"LUKS: a reencryption is in progress: the volume is read from its {count} segments as they are now")
+        notes.said(f"LUKS: a reencryption was in progress: the volume is read from its {count} segments as they are now")
 
 
 def _say_cut(header: Header, window: Window, notes: _Notes) -> None:

@@ -92,7 +92,7 @@ class _SegmentText(msgspec.Struct):
     encryption: str = ""
     sector_size: int = 512
     flags: list[str] = []
-    integrity: msgspec.Raw | None = None
+    integrity: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Requirements(msgspec.Struct):
@@ -103,8 +103,8 @@ class _Config(msgspec.Struct):
     requirements: _Requirements = msgspec.field(default_factory=_Requirements)
 
 
-def read_areas(text: bytes, slots_begin: int) -> Areas:
-    """Return what the JSON says; ``slots_begin``: the byte of the device before which no key material can lie.
+def read_areas(text: bytes, areas_begin: int) -> Areas:
+    """Return what the JSON says; ``areas_begin``: where both copies of the header have ended.
 
     Raises:
         LuksError: It is no JSON, or not that of a header.
@@ -112,11 +112,13 @@ def read_areas(text: bytes, slots_begin: int) -> Areas:
     whole = _decoded(text, _Text, "the header's JSON")
     faults: list[str] = []
     unread: list[str] = []
-    keyslots = _each(whole.keyslots, "keyslot", faults, lambda number, raw: _keyslot(number, raw, slots_begin))
+    keyslots = _each(whole.keyslots, "keyslot", faults, lambda number, raw: _keyslot(number, raw, areas_begin))
     digests = _each(whole.digests, "digest", faults, _digest)
     segments = _each(whole.segments, "segment", unread, lambda number, raw: _segment(number, raw, unread))
-    if not whole.segments:
-        unread.append("it has no data segment: its header is detached or damaged")
+    if not segments:
+        unread.append("it has no data segment")
+    if any(segment.kind == "crypt" and segment.offset < areas_begin for segment in segments):
+        unread.append("its header is detached: the data are on another device")
     unread += _requirements(whole.config)
     return Areas(keyslots, digests, segments, faults, unread)
 
@@ -171,7 +173,7 @@ def _bytes(text: str) -> bytes:
         raise LuksError("its base64 is unsound") from error
 
 
-def _keyslot(number: int, raw: msgspec.Raw, slots_begin: int) -> Keyslot | None:
+def _keyslot(number: int, raw: msgspec.Raw, areas_begin: int) -> Keyslot | None:
     kind = _decoded(raw, _Kind, "it").type
     if kind == "reencrypt":  # the place where a reencryption keeps what it has in hand: no key
         return None
@@ -181,7 +183,7 @@ def _keyslot(number: int, raw: msgspec.Raw, slots_begin: int) -> Keyslot | None:
     if text.area.type != "raw" or text.af.type != "luks1":
         raise LuksError("its area or its splitter is of a type that is not known")
     offset, size = _number(text.area.offset), _number(text.area.size)
-    if offset < slots_begin:
+    if offset < areas_begin:
         raise LuksError("its key material lies in the header itself")
     kdf = _kdf(text.kdf)
     keyslot = Keyslot(
@@ -218,7 +220,7 @@ def _segment(number: int, raw: msgspec.Raw, unread: list[str]) -> Segment | None
         unread.append(f"segment {number} is encrypted by the drive itself (OPAL), which is not supported")
     elif text.type not in {"crypt", "linear"}:
         unread.append(f"segment {number} is of the type {text.type[:32]!a}, which is not supported")
-    if text.integrity is not None:
+    if text.integrity:
         name = _integrity(text.integrity)
         unread.append(f"segment {number} has integrity tags (dm-integrity, {name!a}), which is not supported")
     if text.type == "crypt" and text.sector_size not in SECTOR_SIZES:

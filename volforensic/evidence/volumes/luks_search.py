@@ -39,6 +39,7 @@ class KeySearch:
         self._secrets = secrets
         self._allowance = allowance
         self._seconds = 0.0
+        self._tried_any = False
         self._found: list[bytes] = []
         self._opened: list[tuple[int, int]] = []
 
@@ -52,6 +53,8 @@ class KeySearch:
             if key is not None:
                 return key
         count = self._secrets.total
+        if not self._tried_any and self.faults:
+            raise LuksError(f"no key could be tried: {self.faults[0]}")
         raise LuksError(f"none of the {count} keys given opens it" if count > 1 else "the key given does not open it")
 
     def _by_digest(self, digest: Digest) -> bytes | None:
@@ -85,6 +88,7 @@ class KeySearch:
     def _proved(self, digest: Digest, key: bytes) -> bool:
         try:
             self._spend(check_cost(digest.kdf, len(digest.value), self._allowance))
+            self._tried_any = True
             return is_key(digest, key)
         except LuksError as error:
             self._say(f"LUKS digest {digest.number} was not tried: {error}")

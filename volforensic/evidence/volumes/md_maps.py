@@ -123,11 +123,11 @@ def _with_holes(address: int, length: int, holes: Sequence[tuple[int, int, str]]
 
 
 def _data_lengths(made: ArraySet) -> list[int]:
-    """Return the length of each place's data, rounded to chunks; that of a missing one is guessed where all are equal."""
+    """Return the length of each place's data, rounded to chunks; a missing one has the others'."""
     chunk = made.shape.chunk or SECTOR
     known = {place: part.superblock.data_size // chunk * chunk for place, part in made.places.items()}
     if len(known) < made.shape.disks and len(set(known.values())) > 1:
-        raise RaidError("its members are of unequal size and one is not there: the others cannot be placed")
+        raise RaidError("its members are of unequal size, and one is not there")
     if not known or min(known.values()) <= 0:
         raise RaidError("its members hold no data")
     return [known.get(place, min(known.values())) for place in range(made.shape.disks)]
