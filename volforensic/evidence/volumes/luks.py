@@ -170,7 +170,7 @@ def _say_reencryption(header: Header, notes: _Notes) -> None:
     kinds = {segment.kind for segment in header.segments}
     if len(header.segments) > 1 or "linear" in kinds:
         count = len(header.segments)
-        notes.said(f"LUKS: a reencryption was in progress: the volume is read from its {count} segments as they are now")
+        notes.said(f"LUKS: a reencryption was in progress: the volume is read from its {count} segments as they are")
 
 
 def _say_cut(header: Header, window: Window, notes: _Notes) -> None:

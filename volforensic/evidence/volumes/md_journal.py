@@ -27,5 +27,5 @@ def journal_note(space: Medium, made: ArraySet) -> tuple[str, bool]:
             return "its write journal cannot be read: what was written last may be lost", True
         magic, _, _, _, _, size, _, position = _META.unpack(raw)
         if magic == _META_MAGIC and size > _META.size and position * 512 == part.superblock.journal_tail:
-            return "its write journal holds data that the array does not have yet: they are not read", True
+            return "its write journal holds blocks that the array may not have yet: they are not read", True
     return "it has a write journal, which holds nothing that the array does not have", False
