@@ -64,10 +64,10 @@ def test_swap_and_empty_volumes_lose_nothing_and_noise_does(tmp_path: Path) -> N
     assert [(problem.volume, problem.lost) for problem in layout.problems] == [(1, False), (2, False), (3, True)]
 
 
-def test_what_is_encrypted_is_a_loss_that_says_so(tmp_path: Path) -> None:
+def test_what_is_encrypted_is_left_to_who_opens_it(tmp_path: Path) -> None:
     layout = layout_of(source(tmp_path, b"LUKS\xba\xbe\x00\x02".ljust(MEBIBYTE, b"\0")))
     assert not layout.volumes[0].is_readable
-    assert [(problem.lost, "encrypted" in problem.reason) for problem in layout.problems] == [(True, True)]
+    assert layout.problems == []
 
 
 def test_the_description_names_where_volumes_were_mounted(tmp_path: Path) -> None:
