@@ -173,7 +173,7 @@ def test_a_damaged_pool_loses_its_volumes_and_says_so() -> None:
     metadata[100] ^= 1
     _, found = found_in([*THIN, thin("t", 1, 3)], {0: bytes(metadata)})
     assert found.volumes == []
-    assert "the checksum of the thin pool's superblock is wrong" in reasons(found)[0]
+    assert "block 0 of the metadata of the thin pool is damaged: its checksum is wrong" in reasons(found)[0]
     assert "vg/t cannot be read: its thin pool pool" in reasons(found)[1]
 
 
