@@ -66,7 +66,7 @@ def _areas(segment: Segment, key: str, count: int, length: int) -> list[maps.Map
 
 
 def _striped(segment: Segment) -> maps.Map:
-    count = number(segment.section, "stripe_count", most=MOST_MEMBERS)
+    count = number(segment.section, "stripe_count", default=1, most=MOST_MEMBERS)
     if not count or segment.length % count:
         raise SegmentError(f"{segment.length} bytes are dealt out to {count} stripes")
     members = _areas(segment, "stripes", count, segment.length // count)
@@ -188,6 +188,7 @@ def _error(segment: Segment) -> maps.Map:
 
 _READERS: dict[str, Callable[[Segment], maps.Map]] = {
     "striped": _striped,
+    "linear": _striped,
     "mirror": _mirror,
     "raid0": _raid0,
     "raid0_meta": _raid0,
