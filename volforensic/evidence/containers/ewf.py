@@ -14,7 +14,6 @@ from volforensic.evidence.containers.ewf_set import SegmentSet, pieces_of, segme
 from volforensic.evidence.containers.ewf_text import acquisition, read_errors, stored_hashes, volume_details
 from volforensic.evidence.containers.parts import ContainerError
 from volforensic.medium import Medium
-from volforensic.record import Problem
 
 _REFUSED = {
     LOGICAL_SIGNATURE: "logical evidence (L01): it holds files, not a disk; export them with the tool that made it",
@@ -41,7 +40,7 @@ def look(files: Sequence[NamedFile]) -> ContainerFacts:
     pieces, problems = pieces_of(found)
     hashes, hash_problems = stored_hashes(found.segments)
     problems = [
-        *(Problem(stage="source", reason=reason, lost=False) for reason in found.oddities),
+        *found.problems,
         *problems,
         *table_problems(found.volume, pieces),
         *hash_problems,

@@ -104,7 +104,10 @@ def _sparse_details(footer: Footer, sparse: Sparse, names: list[str]) -> dict[st
 
 def _fixed_problems(medium: Medium, footer: Footer) -> list[Problem]:
     room = max(0, medium.size - footer.length)
-    if room >= footer.size:
+    if room > footer.size:
+        reason = f"the VHD's file has {room} bytes before its footer and its disk {footer.size}: the rest is not read"
+        return [Problem(stage="source", reason=reason, lost=False)]
+    if room == footer.size:
         return []
     reason = f"the VHD is cut: its disk has {footer.size} bytes and the file {room} before its footer"
     return [Problem(stage="source", reason=reason, offset=room, length=footer.size - room)]

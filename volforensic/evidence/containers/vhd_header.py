@@ -84,7 +84,8 @@ def footer_of(medium: Medium) -> tuple[Footer, list[Problem]]:
     if length == 0:
         problems.append(_oddity("the footer at the end of the VHD is gone or damaged; its copy at the start is used"))
     if not sound:
-        problems.append(_oddity("the checksum of the VHD's footer is wrong; it is used as it stands"))
+        reason = "the checksum of the VHD's footer is wrong; it is used as it stands"
+        problems.append(Problem(stage="source", reason=reason))
     elif footer.kind != FIXED and not any(length == 0 for _, length in sound):
         problems.append(_oddity("the copy of the footer at the start of the VHD is gone or damaged"))
     if len({candidate[0][:_SPARSE_CHECKSUM] + candidate[0][40:64] for candidate in sound}) > 1:
@@ -102,7 +103,8 @@ def sparse_of(medium: Medium, footer: Footer) -> tuple[Sparse, list[Problem]]:
         raise ContainerError(f"the VHD's block size is {block_size}")
     problems = []
     if not _has_checksum(raw, _SPARSE_CHECKSUM):
-        problems.append(_oddity("the checksum of the VHD's dynamic header is wrong; it is used as it stands"))
+        reason = "the checksum of the VHD's dynamic header is wrong; it is used as it stands"
+        problems.append(Problem(stage="source", reason=reason))
     if version >> 16 != 1:
         problems.append(_oddity(f"the VHD's dynamic header has the version {version:#x}; it is read as 1.0"))
     blocks = -(-footer.size // block_size)
