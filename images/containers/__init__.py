@@ -1,1 +1,1 @@
-"""Disks in containers, written from raw bytes in plain Python: the same bytes each time, any variant."""
+"""Builders of containers around given bytes, the same each time: what the readers of containers are tested with."""
