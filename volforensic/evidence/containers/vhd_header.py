@@ -7,6 +7,7 @@ Header Format", "Parent Locator Entries". A file of Virtual PC before 2004 may h
 import struct
 import uuid
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from volforensic.evidence.containers.parts import ContainerError, exactly, short_text
 from volforensic.medium import Medium
@@ -128,9 +129,18 @@ def parent_names(medium: Medium, sparse: Sparse) -> list[str]:
     found = {}
     for code, length, offset in sparse.locators:
         data = medium.read_at(offset, min(length, _LONGEST_LOCATOR))
-        found[code] = short_text(data.decode(_LOCATOR_ENCODINGS[code], "replace").split("\0")[0])
+        found[code] = _locator_text(code, data)
     names = [found[code] for code in _LOCATOR_ORDER if found.get(code)] + [sparse.parent_name]
     return list(dict.fromkeys(name for name in names if name.strip("./\\ ")))
+
+
+def _locator_text(code: bytes, data: bytes) -> str:
+    """Return a locator's path: a URL as XenServer writes it becomes one; some writers swap the bytes of UTF-16."""
+    encoding = _LOCATOR_ENCODINGS[code]
+    if encoding == "utf-16-le" and data[0::2].count(0) > data[1::2].count(0):
+        encoding = "utf-16-be"
+    name = short_text(data.decode(encoding, "replace").split("\0")[0])
+    return unquote(name.removeprefix("file://")) if code == b"MacX" else name
 
 
 def _footer_places(medium: Medium) -> list[tuple[int, int]]:
