@@ -4,13 +4,18 @@ from collections.abc import Iterator
 
 import msgspec
 
+from volforensic.evidence.containers.unsupported import named_container
 from volforensic.evidence.layout import DiskTable, Layout, LayoutArguments, Volume
 from volforensic.evidence.partitions import Partition, read_table
 from volforensic.evidence.reader import Window
 from volforensic.evidence.recipes import Placed, disk_bases, next_base
 from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
 from volforensic.evidence.spaces import AddressSpace
+from volforensic.evidence.volumes.foreign import foreign_kind
+from volforensic.evidence.volumes.luks import luks_version
+from volforensic.evidence.volumes.lvm import find_logical_volumes
 from volforensic.evidence.volumes.mapped import Found, MappedVolume, Member
+from volforensic.evidence.volumes.md import find_arrays
 from volforensic.evidence.xfs_log import log_state
 from volforensic.record import Problem
 from volforensic.sandbox.worker import Workplace
@@ -95,16 +100,20 @@ class _Discovery:
         """Map what can be mapped from the volumes that have no parts yet; return whether anything was."""
         before = len(self._volumes)
         for found in self._found():
-            self._problems += found.problems
+            self._problems += (problem for problem in found.problems if problem not in self._problems)
             for volume in found.volumes:
                 self._add_mapped(volume)
         return before < len(self._volumes) < _MOST_VOLUMES
 
     def _found(self) -> Iterator[Found]:
-        opened = [
-            self._unlocked.pop(member.address) for member in self._members("luks") if member.address in self._unlocked
-        ]
+        """Yield what the volumes without parts make up: arrays and opened volumes, and when there are none, LVM's."""
+        arrays = find_arrays(self._space, self._members())
+        unlocked = (self._unlocked.pop(member.address, None) for member in self._members("luks"))
+        opened = [volume for volume in unlocked if volume is not None]
+        yield arrays
         yield Found(opened, [])
+        if not arrays.volumes and not opened:
+            yield find_logical_volumes(self._space, self._members("lvm2"))
 
     def _members(self, *kinds: str) -> list[Member]:
         """Return the volumes with such a signature (of any kind where none is named) that nothing is made of yet."""
@@ -138,9 +147,16 @@ class _Discovery:
             self._note_part(member, index)
         self._add(volume)
         if volume.filesystem is None:
-            for partition in read_table(window).partitions:
-                self._note_part(index, self._number())
-                self._add_partition(partition, base, volume.disk)
+            self._add_partitions_of(volume, window)
+
+    def _add_partitions_of(self, volume: Volume, window: Window) -> None:
+        """Add what a partition table inside a mapped volume names."""
+        table = read_table(window)
+        if table.partitions:
+            self._problems += [_moved(problem, volume.offset) for problem in table.problems]
+        for partition in table.partitions:
+            self._note_part(volume.index, self._number())
+            self._add_partition(partition, volume.offset, volume.disk)
 
     def _note_part(self, volume: int, part: int) -> None:
         """Note that a volume is a member of another, or holds its partition."""
@@ -151,6 +167,8 @@ class _Discovery:
     def _recognised(self, window: Window, index: int) -> Filesystem | None:
         self._place.begin_item(index)
         found = recognise(window)
+        if found is None and luks_version(window):
+            found = Filesystem(type="luks", unread="it is encrypted")
         if found is not None and found.type == "xfs":
             found = msgspec.structs.replace(found, state=log_state(window))
         return found
@@ -179,8 +197,8 @@ def _moved(problem: Problem, base: int) -> Problem:
 
 def _volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
     found = volume.filesystem
-    if volume.parts:
-        return
+    if volume.parts or (found is not None and found.type == "luks"):
+        return  # what became of an encrypted volume is told by who tried to open it
     if found is None:
         yield _without_filesystem(volume, window)
         return
@@ -203,6 +221,9 @@ def _without_filesystem(volume: Volume, window: Window) -> Problem:
     kind = volume.description.rpartition(" ")[2]
     if kind in _NOT_FOR_FILES:
         return _problem(volume, f"{_NOT_FOR_FILES[kind]}: no filesystem is expected here", lost=False)
+    named = foreign_kind(window) or (named_container(window) if volume.kind == "whole" else "")
+    if named:
+        return _problem(volume, f"no filesystem: {named}", lost=True)
     if is_empty(window):
         return _problem(volume, "no filesystem: the volume begins and ends with NUL bytes", lost=False)
     return _problem(volume, "no filesystem that is known", lost=True)
