@@ -9,6 +9,7 @@ import zlib
 from volforensic.evidence.containers.ewf_chunks import longest_stored
 from volforensic.evidence.containers.ewf_sections import Section, Volume
 from volforensic.evidence.containers.ewf_tables import Table
+from volforensic.evidence.containers.parts import read_around
 from volforensic.medium import Medium
 
 _COMPRESSED, _LARGEST_OFFSET = 0x80000000, 0x7FFFFFFF
@@ -25,7 +26,7 @@ def rebuilt(medium: Medium, sectors: Section, volume: Volume) -> tuple[Table | N
     data = memoryview(b"")
     while here < end:
         if len(data) < min(longest, end - here):
-            data = memoryview(medium.read_at(here, min(max(_READ_AT_ONCE, longest), end - here)))
+            data = memoryview(read_around(medium, here, min(max(_READ_AT_ONCE, longest), end - here)))
         piece = data[:longest]
         length, is_compressed, is_whole = _chunk(piece, chunk_size, is_end=here + len(piece) >= end)
         if length == 0:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from volforensic.evidence.containers.container import NamedFile
-from volforensic.evidence.containers.parts import exactly, guid_text
+from volforensic.evidence.containers.parts import exactly, guid_text, held, read_around
 from volforensic.medium import Medium
 
-SIGNATURE, LOGICAL_SIGNATURE = b"EVF\t\r\n\xff\0", b"LVF\t\r\n\xff\0"
+SIGNATURE = b"EVF\t\r\n\xff\0"
 _FILE_HEADER_SIZE = 13
 _DESCRIPTOR, _DESCRIPTOR_SIZE = struct.Struct("<16s Q Q 40x I"), 76
 _MOST_SECTIONS = 1 << 18
@@ -120,7 +120,7 @@ def _sections(medium: Medium, oddities: list[str]) -> Iterator[Section]:
 
 def _section_at(medium: Medium, place: int, oddities: list[str]) -> Section | None:
     """Return the section whose descriptor is there; None where there is none, or one that leads back."""
-    raw = medium.read_at(place, _DESCRIPTOR_SIZE)
+    raw = held(medium, place, _DESCRIPTOR_SIZE)
     if len(raw) < _DESCRIPTOR_SIZE:
         return None
     kind, following, _, checksum = _DESCRIPTOR.unpack(raw)
@@ -139,10 +139,10 @@ def _section_at(medium: Medium, place: int, oddities: list[str]) -> Section | No
 def _next_sound(medium: Medium, place: int) -> int | None:
     """Return where the next section begins whose checksum is right, by its name and the zeros behind that."""
     while place < medium.size:
-        data = medium.read_at(place, _SEARCHED_AT_ONCE)
+        data = read_around(medium, place, _SEARCHED_AT_ONCE)
         for match in _NAMES.finditer(data):
             start = place + match.start()
-            raw = medium.read_at(start, _DESCRIPTOR_SIZE)
+            raw = held(medium, start, _DESCRIPTOR_SIZE)
             if len(raw) == _DESCRIPTOR_SIZE and zlib.adler32(raw[:72]) == int.from_bytes(raw[72:], "little"):
                 return start
         if len(data) < _SEARCHED_AT_ONCE:
@@ -163,7 +163,7 @@ def _volume(medium: Medium, section: Section) -> Volume | None:
         return None
     size = section.end - section.data_at
     length = _VOLUME_SIZE if size >= _VOLUME_SIZE else _OLD_VOLUME_SIZE
-    raw = medium.read_at(section.data_at, length)
+    raw = held(medium, section.data_at, length)
     if len(raw) < length or size < length:
         return None
     is_sound = zlib.adler32(raw[:-4]) == int.from_bytes(raw[-4:], "little")

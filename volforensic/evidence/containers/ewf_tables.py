@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from volforensic.evidence.containers.ewf_sections import CUT, DAMAGED, Section, Segment
-from volforensic.evidence.containers.parts import ContainerError
+from volforensic.evidence.containers.parts import ContainerError, held
 from volforensic.medium import Medium
 
 _HEADER, _HEADER_SIZE = struct.Struct("<I 4x Q 4x I"), 24
@@ -75,7 +75,7 @@ def _table(medium: Medium, copies: Sequence[Section], sectors: Section | None) -
 
 def _table_head(medium: Medium, section: Section) -> tuple[int, int] | None:
     """Return the number of entries and the base of their offsets; nothing where the head is not sound."""
-    raw = medium.read_at(section.data_at, _HEADER_SIZE)
+    raw = held(medium, section.data_at, _HEADER_SIZE)
     if len(raw) < _HEADER_SIZE:
         return None
     count, base, checksum = _HEADER.unpack(raw)
@@ -94,7 +94,7 @@ def table_entries(medium: Medium, table: Table) -> tuple[bytes, str]:
     tried: list[bytes] = []
     for copy in table.copies:
         place = copy.data_at + _HEADER_SIZE
-        raw = medium.read_at(place, 4 * table.chunks + 4)
+        raw = held(medium, place, 4 * table.chunks + 4)
         entries, checksum = raw[: 4 * table.chunks], raw[4 * table.chunks :]
         if len(entries) < 4 * table.chunks:
             continue
@@ -103,7 +103,7 @@ def table_entries(medium: Medium, table: Table) -> tuple[bytes, str]:
             return entries, where
         tried.append(entries)
     if not tried:
-        raise ContainerError(f"the table of chunks at {table.copies[0].start} lies outside its file")
+        raise ContainerError(f"the table of chunks at {table.copies[0].start} lies outside its file, or cannot be read")
     return tried[0], f"the table of chunks at {table.copies[0].start} has a wrong checksum; it is used as it stands"
 
 

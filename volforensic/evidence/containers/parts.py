@@ -8,6 +8,7 @@ from volforensic.evidence.containers.mapped import MappedMedium, Pages, Piece
 from volforensic.medium import Medium
 
 _LONGEST_TEXT = 2000
+_AROUND = 512
 _BITS_AT_ONCE = 512
 _BIT_RUN = re.compile("0+|1+")
 
@@ -50,6 +51,24 @@ def exactly(medium: Medium, position: int, size: int, name: str) -> bytes:
     if len(data) < size:
         raise ContainerError(f"{name} at {position} has {size} bytes and the file {medium.size}")
     return data
+
+
+def held(medium: Medium, position: int, size: int) -> bytes:
+    """Return bytes of a structure that there is a copy of, or that can be done without; none where they do not come."""
+    try:
+        return medium.read_at(position, size)
+    except OSError:
+        return b""
+
+
+def read_around(medium: Medium, position: int, size: int) -> bytes:
+    """Return bytes to search in, with zeros for the sectors that cannot be read."""
+    size = min(size, medium.size - position)
+    if data := held(medium, position, size):
+        return data
+    places = range(position, position + size, _AROUND)
+    parts = ((place, min(_AROUND, position + size - place)) for place in places)
+    return b"".join(held(medium, place, length).ljust(length, b"\0") for place, length in parts)
 
 
 def last_component(name: str) -> str:
