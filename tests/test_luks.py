@@ -18,12 +18,11 @@ from volforensic.evidence.maps import Crypt, Joined, Map
 from volforensic.evidence.reader import Window
 from volforensic.evidence.volumes.crypt import open_crypt
 from volforensic.evidence.volumes.foreign import foreign_kind
-from volforensic.evidence.volumes.luks import Unlocked, luks_version, unlock
+from volforensic.evidence.volumes.luks import luks_version, unlock
 from volforensic.evidence.volumes.luks_header import Kdf, LuksError
 from volforensic.evidence.volumes.luks_keys import Allowance, check_cost, merge
-from volforensic.evidence.volumes.luks_search import Secrets
 from volforensic.evidence.volumes.mapped import Member
-from volforensic.evidence.volumes.unlocking import UnlockArguments, unlock_limits
+from volforensic.evidence.volumes.unlock_messages import Secrets, UnlockArguments, Unlocked, unlock_limits
 from volforensic.medium import Medium
 from volforensic.sandbox.confinement import Limits
 from volforensic.sandbox.pool import Pool, Task

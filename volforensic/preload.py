@@ -18,6 +18,7 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
     return [
         "volforensic.evidence.discovery",
         "volforensic.evidence.disks",
+        "volforensic.evidence.volumes.unlocking",
         "volforensic.evidence.spaces",
         "volforensic.evidence.btrfs_free",
         "volforensic.evidence.ext_free",

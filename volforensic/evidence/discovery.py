@@ -42,7 +42,7 @@ class _Discovery:
 
     def __init__(self, place: Workplace, given: LayoutArguments) -> None:
         self._place = place
-        self._unlocked = {each.address: each.volume for each in given.unlocked}
+        self._opened = {each.address: each.volume for each in given.opened}
         self._sizes = given.sizes
         self._keys = given.keys
         self._space = AddressSpace()
@@ -108,8 +108,11 @@ class _Discovery:
     def _found(self) -> Iterator[Found]:
         """Yield what the volumes without parts make up: arrays and opened volumes, and when there are none, LVM's."""
         arrays = find_arrays(self._space, self._members())
-        unlocked = (self._unlocked.pop(member.address, None) for member in self._members("luks"))
-        opened = [volume for volume in unlocked if volume is not None]
+        opened = [
+            msgspec.structs.replace(self._opened.pop(member.address), members=[member.volume])
+            for member in self._members("luks")
+            if member.address in self._opened
+        ]
         yield arrays
         yield Found(opened, [])
         if not arrays.volumes and not opened:

@@ -105,7 +105,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         return described
 
 
-class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
+class OpenedVolume(msgspec.Struct, frozen=True, kw_only=True):
     """An encrypted volume that was opened: the address where it begins, and what it holds."""
 
     address: int
@@ -116,9 +116,9 @@ class LayoutArguments(msgspec.Struct, frozen=True, kw_only=True):
     """The sizes of the disks in bytes, and the encrypted volumes that were opened, with the keys of their maps."""
 
     sizes: list[int]
-    unlocked: list[Unlocked] = []
+    opened: list[OpenedVolume] = []
     keys: list[bytes] = []
 
     def __repr__(self) -> str:
         """Say how much there is, and no key."""
-        return f"LayoutArguments({self.sizes}, {len(self.unlocked)} unlocked)"
+        return f"LayoutArguments({self.sizes}, {len(self.opened)} opened)"

@@ -155,7 +155,7 @@ def _btrfs(_head: bytes, window: Window) -> Filesystem | None:
 
 def _luks(head: bytes, _window: Window) -> Filesystem | None:
     if head.startswith(b"LUKS\xba\xbe"):
-        return Filesystem(type="luks", uuid=_name(head[168:208]), unread="it is encrypted and there is no key")
+        return Filesystem(type="luks", uuid=_name(head[168:208]), unread="it is encrypted")
     return None
 
 
