@@ -1,1 +1,1 @@
-"""Builders of disk containers: the same bytes each time, in pure Python."""
+"""Builders of containers around given bytes, the same each time: what the readers of containers are tested with."""
