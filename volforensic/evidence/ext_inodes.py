@@ -18,7 +18,7 @@ from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import crc32c
 
 INLINE_DATA, EXTENTS, INDEXED_DIRECTORY = 0x10000000, 0x80000, 0x1000
-ATTRIBUTE_INODE = 0x200000
+ATTRIBUTE_INODE, ENCRYPTED, CASEFOLDED = 0x200000, 0x800, 0x40000000
 _EXTENT_MAGIC = 0xF30A
 _DEEPEST = 5
 _UNWRITTEN = 32768
@@ -165,7 +165,9 @@ class ExtInodes:
         if not 0 < count <= limit or tail + 8 > len(data):
             return "its index is damaged"
         found = crc32c(data[tail : tail + 4] + bytes(4), crc32c(data[: entries + count * 8], seed)) ^ _ALL_ONES
-        return "" if int.from_bytes(data[tail + 4 : tail + 8], "little") == found else "the checksum of its index is wrong"
+        return (
+            "" if int.from_bytes(data[tail + 4 : tail + 8], "little") == found else "the checksum of its index is wrong"
+        )
 
     def _inode_seed(self, inode: Inode) -> int:
         return int(crc32c(inode.number.to_bytes(4, "little") + inode.generation, self._seed))

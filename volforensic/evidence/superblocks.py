@@ -13,6 +13,7 @@ from typing import NamedTuple
 from volforensic.evidence.reader import Window
 
 _EXT_SIZE = 1024
+_EXT_LARGEST_GROUP = 65528  # blocks, where a block is larger than 4 KiB (e2fsprogs, EXT2_MAX_BLOCKS_PER_GROUP)
 _EXT_COPY_GROUPS = (1, 3, 5, 7, 9, 25, 27, 49, 81)
 _EXT_METADATA_CHECKSUMS, _EXT_CLUSTERS, _EXT_WIDE = 0x400, 0x200, 0x80
 _BTRFS_PLACES = (64 << 10, 64 << 20, 256 << 30)
@@ -62,8 +63,8 @@ def ext_superblock(window: Window) -> SuperblockCopy | None:
 def _ext_copies(window: Window) -> Iterator[SuperblockCopy]:
     """Yield the copies that are right and say themselves that they stand where they were found.
 
-    A group has as many blocks as a block has bits, with bigalloc so many clusters; sparse_super2 has a copy in the last
-    group.
+    A group has as many blocks as a block has bits, with bigalloc so many clusters (other sizes are powers of two more
+    or less: mke2fs -g, -C); sparse_super2 has a copy in the last group.
     """
     for place, block_size in dict.fromkeys(_ext_places(window)):
         raw = window.read_at(place, _EXT_SIZE)
@@ -85,9 +86,9 @@ def _ext_places(window: Window) -> Iterator[tuple[int, int]]:
     for block_size in (4096, 1024, 2048, 8192, 16384, 32768, 65536):
         first = int(block_size == 1024)
         blocks = window.length // block_size
-        for ratio in (1, 16, *(1 << power for power in range(1, 7))):
-            per_group = 8 * block_size * ratio
-            begin = first if ratio == 1 else 0
+        most = 8 * block_size if block_size <= 4096 else _EXT_LARGEST_GROUP
+        for per_group in (most, *(most << power for power in range(1, 7)), *(most >> power for power in range(1, 8))):
+            begin = first if per_group <= most else 0
             last = max(0, blocks - begin - 1) // per_group
             for group in (*_EXT_COPY_GROUPS, last):
                 if 0 < group <= last:
