@@ -1,4 +1,4 @@
-"""A btrfs on one device: all subvolumes, walked from its top level (id 5).
+"""A btrfs, on one device or several: all subvolumes, walked from its top level (id 5).
 
 Source: the kernel's include/uapi/linux/btrfs_tree.h (btrfs_inode_item, btrfs_dir_item, btrfs_root_item) and
 fs/btrfs/inode.c (new_simple_dir: a subvolume's name in a snapshot of its parent is an empty directory).
@@ -21,7 +21,9 @@ from volforensic.evidence.attributes import (
     extended,
     linux_device,
 )
+from volforensic.evidence.btrfs_checksums import Checksums
 from volforensic.evidence.btrfs_data import INLINE, FileExtent, extent_chunks, file_extent
+from volforensic.evidence.btrfs_devices import BtrfsError
 from volforensic.evidence.btrfs_orphans import BtrfsOrphans
 from volforensic.evidence.btrfs_tree import (
     ATTRIBUTE,
@@ -30,10 +32,10 @@ from volforensic.evidence.btrfs_tree import (
     INODE_ITEM,
     ROOT_ITEM,
     ROOT_REFERENCE,
-    BtrfsError,
     Item,
     Trees,
 )
+from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.node import (
     DEVICES,
     LINK_TARGET_LIMIT,
@@ -43,10 +45,13 @@ from volforensic.evidence.node import (
     Listed,
     Node,
     Runs,
+    VolumeRemark,
+    WrongChecksumsError,
     checked_runs,
     name_problems,
 )
 from volforensic.evidence.reader import Window
+from volforensic.evidence.superblocks import BTRFS_CHECKSUMS
 
 _TOP_LEVEL = 5
 _PLACEHOLDER_INODE = 2
@@ -56,6 +61,13 @@ _DIRECTORY_ENTRY = struct.Struct("<QBQ8xHHB")  # key of what it names, length of
 _NAMES_AT_ONCE = 4096
 _DIRECTORY_ITEMS = (84, DIRECTORY_INDEX)  # by the name's hash, by the order of writing
 _SECOND = 1_000_000_000
+_MOST_TOLD = 20
+_MOST_PIECES = 4096
+"""Runs of a striped file that the inventory holds; one with more is read through its trees."""
+_CHECKSUM_NAMES = {1: "xxhash64"}
+_FEATURES = {0x1000: "ZONED", 0x4000: "RAID_STRIPE_TREE", 0x2000: "EXTENT_TREE_V2"}
+_KNOWN_FEATURES = 0x10FFF
+"""All up to RAID1C34, and simple quotas: none of them changes where files lie (BTRFS_FEATURE_INCOMPAT_*)."""
 _UNSOUND = "it stands in a tree block whose checksum is wrong"
 
 
@@ -76,14 +88,31 @@ class _Tree(NamedTuple):
 
 
 class BtrfsReader:
-    """A btrfs on one device. ``begin_item`` is told each inode before it is touched."""
+    """A btrfs. ``begin_item`` is told each inode before it is touched."""
 
-    def __init__(self, window: Window, begin_item: Callable[[int], None], skipped: frozenset[int]) -> None:
-        """Open the filesystem; inodes in ``skipped`` are listed by name and not read."""
+    def __init__(
+        self,
+        window: Window,
+        begin_item: Callable[[int], None],
+        skipped: frozenset[int],
+        devices: Sequence[DeviceRange] = (),
+        *,
+        is_verifying: bool = False,
+    ) -> None:
+        """Open the filesystem; inodes in ``skipped`` are listed by name and not read.
+
+        ``devices`` are those of its devices that are there, where there are several. Where ``is_verifying`` the
+        checksums of files' bytes are compared when ``chunks`` reads them.
+        """
         self._window = window
         self._begin_item = begin_item
         self._skipped = skipped
-        self._trees = Trees(window)
+        self._trees = Trees(window, devices)
+        self._checksums = Checksums(self._trees) if is_verifying else None
+        ends = [*((device.offset, device.offset + device.length) for device in devices)]
+        ends.append((window.offset, window.offset + window.length))
+        first = min(begin for begin, _ in ends)
+        self._span = Window(window.medium, first, max(end for _, end in ends) - first)
         self._tree = lru_cache(1024)(self._read_tree)
 
     def root(self) -> Node:
@@ -117,20 +146,48 @@ class BtrfsReader:
         ).found()
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
-        """Yield a file's bytes; what cannot be had of it is left out, and BtrfsError says so at the end."""
+        """Yield a file's bytes; what cannot be had of it is left out, and BtrfsError says so at the end.
+
+        Raises:
+            WrongChecksumsError: At the end, where all came and the checksums of some of it are wrong.
+        """
         yield from self._stored(self._extents(tree, inode))
 
+    def remarks(self) -> Iterator[VolumeRemark]:
+        """Yield which devices are missing, which copies of tree blocks were damaged, what is not verified."""
+        missing, is_loss = self._trees.map.missing()
+        if missing:
+            numbers = ", ".join(map(str, missing[:_MOST_TOLD]))
+            what = "bytes that are only there are lost" if is_loss else "what is there is on the others too"
+            reason = f"devices {numbers} of the {self._trees.superblock.devices} of this btrfs are missing: {what}"
+            yield VolumeRemark(reason, is_loss)
+        if self._trees.repaired:
+            places = ", ".join(map(str, self._trees.repaired[:_MOST_TOLD]))
+            reason = f"{len(self._trees.repaired)} tree blocks are damaged or old in one copy and right in another: {places}"
+            yield VolumeRemark(reason, is_loss=False)
+        if self._trees.superblock.checksum_type not in BTRFS_CHECKSUMS:
+            kind = _CHECKSUM_NAMES.get(self._trees.superblock.checksum_type, "of an unknown kind")
+            yield VolumeRemark(f"the checksums of this btrfs are {kind}: they were not verified", is_loss=False)
+        features = self._trees.superblock.features & ~_KNOWN_FEATURES
+        if features:
+            names = ", ".join(_FEATURES.get(1 << bit, f"{1 << bit:#x}") for bit in range(64) if features >> bit & 1)
+            yield VolumeRemark(f"this btrfs has features that are not read: {names}", is_loss=True)
+
     def _stored(self, extents: Iterator[FileExtent]) -> Iterator[tuple[int, bytes]]:
-        lost = []
+        lost: list[str] = []
+        wrong: list[tuple[int, int]] = []
         for extent in extents:
             try:
-                if extent.is_written:
-                    yield from extent_chunks(extent, self._trees, self._window)
+                for position, data, ranges in extent_chunks(extent, self._trees, self._checksums) if extent.is_written else ():
+                    wrong += ((position + first, length) for first, length in ranges)
+                    yield position, data
             except BtrfsError as error:
                 lost.append(f"bytes from {extent.position}: {error}")
         lost += self._trees.damage
         if lost:
             raise BtrfsError("; ".join(lost))
+        if wrong:
+            raise WrongChecksumsError(wrong)
 
     def _read_tree(self, number: int) -> _Tree:
         found = None
@@ -139,7 +196,8 @@ class BtrfsReader:
             found = item
         if found is None or len(found.data) < 184:
             raise BtrfsError(f"there is no root of subvolume {number}: " + "; ".join(self._trees.damage))
-        directory, root = struct.unpack_from("<QQ", found.data, 168)
+        generation, directory, root = struct.unpack_from("<QQQ", found.data, 160)
+        self._trees.expect(root, generation)
         return _Tree(root, directory)
 
     def _listed(self, directory: Node, entry: _Name) -> Listed:
@@ -251,16 +309,25 @@ class BtrfsReader:
         for extent in stored:
             if extent.kind == INLINE or (extent.is_written and extent.compression):
                 return Runs(None)
-            if extent.is_written:
-                places = self._trees.physical(extent.address + extent.skipped, extent.length)
-                if places:
-                    extents.append(Extent(extent.position, self._window.offset + places[0], extent.length))
+            if not extent.is_written:
+                continue
+            begin = extent.address + extent.skipped
+            places = self._trees.physical(begin, extent.length)
+            if places:
+                extents.append(Extent(extent.position, places[0], extent.length))
+                continue
+            for piece in self._trees.map.pieces(begin, min(extent.length, max(0, size - extent.position))):
+                if len(extents) > _MOST_PIECES or (piece.row and not piece.addresses):
+                    return Runs(None)  # striped into many pieces, or parity must stand in for a device
+                if piece.addresses:
+                    place = extent.position + piece.logical - begin
+                    extents.append(Extent(place, piece.addresses[0], piece.length))
                 else:
-                    unmapped += max(0, min(extent.length, size - extent.position))
-        runs = checked_runs(extents, size, self._window)
+                    unmapped += piece.length
+        runs = checked_runs(extents, size, self._span)
         problems = [*runs.problems, *self._trees.damage]
         if unmapped:
-            problems.append(f"{unmapped} bytes lie in no chunk of this device")
+            problems.append(f"{unmapped} bytes lie in no chunk of a device that is there")
         return Runs(runs.extents, tuple(problems))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.partitions import Partition, read_table
 from volforensic.evidence.reader import Window
 from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
@@ -22,7 +23,10 @@ _NOT_FOR_FILES = {
 
 
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
-    """A range of the source (bytes) that may hold a filesystem: a partition, or the whole source."""
+    """A range of the source (bytes) that may hold a filesystem: a partition, or the whole source.
+
+    ``devices`` are the devices of a filesystem that has several (btrfs), this volume's own among them.
+    """
 
     index: int
     offset: int
@@ -33,6 +37,7 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     uuid: str = ""
     number: int = 0
     filesystem: Filesystem | None = None
+    devices: list[DeviceRange] = []
 
     @property
     def is_readable(self) -> bool:
@@ -47,6 +52,7 @@ class VolumeFacts(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     length: int
     kind: str
+    devices: list[DeviceRange] = []
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +66,9 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     def facts(self) -> dict[int, VolumeFacts]:
         """Return what a worker needs to open each readable volume."""
         return {
-            volume.index: VolumeFacts(offset=volume.offset, length=volume.length, kind=volume.filesystem.type)
+            volume.index: VolumeFacts(
+                offset=volume.offset, length=volume.length, kind=volume.filesystem.type, devices=volume.devices
+            )
             for volume in self.volumes
             if volume.is_readable and volume.filesystem is not None
         }

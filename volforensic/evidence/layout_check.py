@@ -4,6 +4,7 @@ from volforensic.evidence.layout import Layout
 
 _MOST_VOLUMES = 2000
 _MOST_PROBLEMS = 5000
+_MOST_DEVICES = 1024
 
 
 class LayoutCheck:
@@ -25,6 +26,11 @@ class LayoutCheck:
                 return "a volume's number is none"
             if volume.offset < 0 or volume.length < 0 or volume.offset + volume.length > self._size:
                 return "a volume lies outside the source"
+            ends = [device.offset + device.length for device in volume.devices]
+            if len(ends) > _MOST_DEVICES or any(not 0 <= end <= self._size for end in ends):
+                return "a device of a volume lies outside the source"
+            if any(device.offset < 0 or device.length < 0 or device.number < 0 for device in volume.devices):
+                return "a device of a volume is none"
         self._came = True
         return ""
 

@@ -114,6 +114,21 @@ class Reader(Protocol):
         """Yield a file's bytes with their position in the file, for files without extents."""
 
 
+class WrongChecksumsError(ValueError):
+    """All bytes of a file came, and the checksums of some of them are wrong; ``ranges`` are first byte and length."""
+
+    def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Take the ranges, which are joined where they touch."""
+        self.ranges: list[tuple[int, int]] = []
+        for first, length in sorted(ranges):
+            last = self.ranges[-1] if self.ranges else None
+            if last is not None and first <= last[0] + last[1]:
+                self.ranges[-1] = last[0], max(last[1], first + length - last[0])
+            else:
+                self.ranges.append((first, length))
+        super().__init__(f"the checksums of {sum(length for _, length in self.ranges)} bytes are wrong")
+
+
 class VolumeRemark(NamedTuple):
     """What is to be said of a volume's own structures: a sentence, and whether something is lost by it."""
 

@@ -34,7 +34,7 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
 
     ``state`` is ``clean``, or says what the filesystem's newest changes are still in. ``unread`` is why it cannot be
     read at all ("" where it can), ``remark`` what is damaged in the superblock itself ("" for nothing).
-    ``inodes_used`` is the superblock's own count, 0 where it has none: good for a progress bar, not for a proof.
+    ``devices`` is how many a btrfs has, ``device`` the number of this one. ``inodes_used`` is the superblock's own count, 0 where it has none: good for a progress bar, not for a proof.
     """
 
     type: str
@@ -45,6 +45,8 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
     unread: str = ""
     remark: str = ""
     inodes_used: int = 0
+    devices: int = 1
+    device: int = 0
 
 
 def recognise(window: Window) -> Filesystem | None:
@@ -146,7 +148,8 @@ def _btrfs(_head: bytes, window: Window) -> Filesystem | None:
         uuid=str(uuid.UUID(bytes=superblock[32:48])),
         block_size=sector_size,
         state="a log tree holds changes that are not in the filesystem yet" if log_root else "clean",
-        unread=f"it spans {devices} devices" if devices != 1 else "",
+        devices=devices,
+        device=struct.unpack_from("<Q", superblock, 201)[0],
         remark=copy.remark or _beyond(struct.unpack_from("<Q", superblock, 209)[0], window),
     )
 

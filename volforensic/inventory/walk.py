@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.filesystems import open_filesystem, open_with_library
 from volforensic.evidence.node import (
     FILE_TYPES,
@@ -42,6 +43,7 @@ class WalkArguments(msgspec.Struct, frozen=True, kw_only=True):
     skipped: list[int] = []
     received: int = 0
     by_library: bool = False
+    devices: list[DeviceRange] = []
 
 
 class WalkMessage(msgspec.Struct, frozen=True, array_like=True):
@@ -58,8 +60,11 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
     """
     given = msgspec.convert(arguments, WalkArguments)
     window = Window(place.source, given.offset, given.length)
-    opened = open_with_library if given.by_library else open_filesystem
-    reader = opened(given.kind, window, place.begin_item, frozenset(given.skipped))
+    skipped = frozenset(given.skipped)
+    if given.by_library:
+        reader = open_with_library(given.kind, window, place.begin_item, skipped)
+    else:
+        reader = open_filesystem(given.kind, window, place.begin_item, skipped, given.devices)
     entries: list[FileEntry] = []
     problems: list[Problem] = []
     count = weight = 0
