@@ -47,6 +47,8 @@ _OF_VOLUMES = ("layout", "inventory")  # stages whose losses may have cost files
 class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to look for and how: definitions, YARA rules, workers, a second reading, which files are examined.
 
+    ``second_reader`` compares the checksums of files' bytes too, where a filesystem has them.
+
     ``carve`` searches free space. ``hashes`` are algorithms beside SHA-256, ``sets`` hash sets of the examiner's.
     ``clobber`` and ``resume`` say what to do with a known item.
     """
@@ -126,7 +128,8 @@ class _Item:
             self._compare(inventory, layout)
             hosts = survey.find_hosts(inventory, layout, subvolumes)
             paths = host_paths(hosts)
-            evidence = Evidence(self.pool, self.source.handle, inventory, hosts, layout.facts(), paths)
+            volumes = layout.facts(is_verified=self.options.second_reader)
+            evidence = Evidence(self.pool, self.source.handle, inventory, hosts, volumes, paths)
             doubtful = self._doubtful()
             self._collect(evidence, layout, doubtful)
             files = FileStages(survey, evidence, proof, self.options.of_files(), self.options.sets)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from volforensic.evidence.ext_directory import DirectoryEntry, Names, block_names, directory_entries, encoded_name
+from volforensic.evidence.ext_free import damaged_bitmaps
 from volforensic.evidence.ext_inline import inline_data
 from volforensic.evidence.ext_inodes import INLINE_DATA, ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
@@ -100,7 +101,8 @@ class ExtReader:
             raise ValueError("; ".join(block_map.problems))
 
     def remarks(self) -> Iterator[VolumeRemark]:
-        """Yield which group descriptors were damaged, some by name: whether a copy could stand in for each."""
+        """Yield which group descriptors and block bitmaps are damaged, some by name."""
+        yield from damaged_bitmaps(self._window)
         replaced: list[int] = []
         for number in range(self._inodes.descriptors.count):
             found = self._inodes.descriptors.descriptor(number)

@@ -5,6 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 
 from volforensic.evidence.ext_groups import BLOCKS_UNINITIALISED, ExtGroups
+from volforensic.evidence.node import VolumeRemark
 from volforensic.evidence.reader import Window
 from volforensic.evidence.space import Run, Unknown, complement, merged
 
@@ -42,6 +43,18 @@ def free_space(window: Window, begin_item: Callable[[int], None]) -> Iterator[Ru
                 continue
         for start, length in runs:
             yield Run(start * groups.block_size, length * groups.block_size)
+
+
+def damaged_bitmaps(window: Window) -> Iterator[VolumeRemark]:
+    """Yield what is wrong with block bitmaps: nothing of a file is lost by it."""
+    groups = ExtGroups(window)
+    for number in range(groups.count) if groups.geometry.has_checksums else ():
+        group = groups.group(number)
+        if group.fault or group.flags & BLOCKS_UNINITIALISED:
+            continue
+        bitmap = groups.block_bitmap(group)
+        if isinstance(bitmap, str):
+            yield VolumeRemark(f"block group {number}: {bitmap}", is_loss=False)
 
 
 def filesystem_size(window: Window) -> int:

@@ -22,6 +22,10 @@ _NOT_FOR_FILES = {
 }
 
 
+VERIFIED = ("btrfs",)
+"""Filesystems that have checksums of files' bytes."""
+
+
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
     """A range of the source (bytes) that may hold a filesystem: a partition, or the whole source.
 
@@ -47,12 +51,16 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VolumeFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a volume is in the source (bytes) and which filesystem it holds: what a worker needs to open it."""
+    """Where a volume is in the source (bytes) and which filesystem it holds: what a worker needs to open it.
+
+    ``is_verified``: the checksums that its filesystem has of files' bytes (btrfs) are compared when they are read.
+    """
 
     offset: int
     length: int
     kind: str
     devices: list[DeviceRange] = []
+    is_verified: bool = False
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,11 +71,15 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     volumes: list[Volume]
     problems: list[Problem]
 
-    def facts(self) -> dict[int, VolumeFacts]:
-        """Return what a worker needs to open each readable volume."""
+    def facts(self, *, is_verified: bool = False) -> dict[int, VolumeFacts]:
+        """Return what a worker needs to open each readable volume; ``is_verified`` as in ``VolumeFacts``."""
         return {
             volume.index: VolumeFacts(
-                offset=volume.offset, length=volume.length, kind=volume.filesystem.type, devices=volume.devices
+                offset=volume.offset,
+                length=volume.length,
+                kind=volume.filesystem.type,
+                devices=volume.devices,
+                is_verified=is_verified and volume.filesystem.type in VERIFIED,
             )
             for volume in self.volumes
             if volume.is_readable and volume.filesystem is not None

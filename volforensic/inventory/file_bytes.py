@@ -66,20 +66,15 @@ class StoredFile(Protocol):
 OpenFilesystem = Callable[[int], Reader]
 
 
-def filesystem_opener(
-    medium: Medium, volumes: dict[int, VolumeFacts], *, is_verifying: bool = False
-) -> OpenFilesystem:
-    """Return a function that opens a volume's filesystem by the volume's index, each once.
-
-    Where ``is_verifying`` the checksums of files' bytes are compared too, if the filesystem has them.
-    """
+def filesystem_opener(medium: Medium, volumes: dict[int, VolumeFacts]) -> OpenFilesystem:
+    """Return a function that opens a volume's filesystem by the volume's index, each once."""
 
     @cache
     def opened(volume: int) -> Reader:
         facts = volumes[volume]
         window = Window(medium, facts.offset, facts.length)
         return open_filesystem(
-            facts.kind, window, lambda _: None, devices=facts.devices, is_verifying=is_verifying
+            facts.kind, window, lambda _: None, devices=facts.devices, is_verifying=facts.is_verified
         )
 
     return opened
