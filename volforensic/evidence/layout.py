@@ -163,7 +163,8 @@ def _volume_problems(volume: Volume, medium: Medium) -> Iterator[Problem]:
     elif volume.is_readable and found.state != "clean":
         reason = f"{found.type}: {found.state}; they were not read"
     elif found.type == "swap":
-        yield _problem(volume, "swap space was not searched", lost=False)
+        state = "" if found.state == "clean" else f": {found.state}"
+        yield _problem(volume, f"swap space was not searched{state}", lost=False)
     elif not volume.is_readable:
         reason = f"{found.type} is not supported"
     if reason:

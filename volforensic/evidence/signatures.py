@@ -14,11 +14,11 @@ import msgspec
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import (
     btrfs_superblock,
-    checksum_is_right,
     ext_superblock,
     squashfs_fault,
     squashfs_superblock,
 )
+from volforensic.evidence.xfs_superblock import feature_remark, xfs_superblock
 
 _EXT_RECOVER, _EXT_JOURNAL_DEVICE = 0x4, 0x8
 _EXT_WIDE = 0x80
@@ -26,6 +26,9 @@ _EXT_KNOWN = 0x3E7DE  # all of include/uapi but compression, external journal an
 _HEAD = 64 << 10
 _EXT_RESERVED, _XFS_RESERVED = 9, 2  # inodes in use that have no name: 1 to 10 but the root; the realtime maps
 
+_PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
+_SUSPENDED = (b"S1SUSPEND", b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001", b"\xed\xc3\x02\xe9\x98\x56\xe5\x0c")
+SUSPENDED = "it holds the memory of a machine that was suspended (hibernation)"
 READABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "fat", "exfat", "ntfs", "iso9660", "squashfs")
 
 
@@ -55,7 +58,7 @@ def recognise(window: Window) -> Filesystem | None:
     # A copy of an ext superblock may be left of what was here before: other signatures come first.
     has_ext = head[1080:1082] == b"\x53\xef"
     first = (_luks, _lvm, _xfs, *((_ext,) if has_ext else ()))
-    looks = (*first, _btrfs, _microsoft, _swap, _squashfs, _others, _raid, _ext)
+    looks = (*first, _btrfs, _microsoft, _swap, _squashfs, _others, _raid, _xfs_by_copy, _ext)
     for look in looks:
         found: Filesystem | None = look(head, window)
         if found is not None:
@@ -109,25 +112,23 @@ def _used(counts: tuple[int, int], reserved: int) -> int:
 
 
 def _xfs(head: bytes, window: Window) -> Filesystem | None:
-    if not head.startswith(b"XFSB") or len(head) < 512:
+    return _xfs_by_copy(head, window) if head.startswith(b"XFSB") else None
+
+
+def _xfs_by_copy(_head: bytes, window: Window) -> Filesystem | None:
+    copy = xfs_superblock(window)
+    if copy is None:
         return None
-    block_size, blocks = struct.unpack_from(">IQ", head, 4)
+    raw = copy.raw
+    block_size, blocks = struct.unpack_from(">IQ", raw, 4)
     return Filesystem(
         type="xfs",
-        label=_name(head[108:120]),
-        uuid=str(uuid.UUID(bytes=head[32:48])),
+        label=_name(raw[108:120]),
+        uuid=str(uuid.UUID(bytes=raw[32:48])),
         block_size=block_size,
-        remark=_xfs_remark(head) or _beyond(blocks * block_size, window),
-        inodes_used=_used(struct.unpack_from(">QQ", head, 128), _XFS_RESERVED),
+        remark="; ".join(filter(None, (copy.remark or _beyond(blocks * block_size, window), feature_remark(raw)))),
+        inodes_used=_used(struct.unpack_from(">QQ", raw, 128), _XFS_RESERVED),
     )
-
-
-def _xfs_remark(head: bytes) -> str:
-    """Return what is wrong with the checksum of an XFS superblock of version 5, "" for nothing."""
-    version, sector_size = struct.unpack_from(">HH", head, 100)
-    if version & 0xF != 5 or not 512 <= sector_size <= len(head):
-        return ""
-    return "" if checksum_is_right(head[:sector_size], 224) else "the checksum of the superblock is wrong"
 
 
 def _beyond(size: int, window: Window) -> str:
@@ -181,8 +182,19 @@ def _microsoft(head: bytes, _window: Window) -> Filesystem | None:
 
 
 def _swap(head: bytes, _window: Window) -> Filesystem | None:
-    if b"SWAPSPACE2" in (head[4086:4096], head[65526:65536]):
-        return Filesystem(type="swap", label=_name(head[1052:1068]), uuid=str(uuid.UUID(bytes=head[1036:1052])))
+    """Recognise swap: its signature ends the first page, whatever a page of that machine has (mm/swapfile.c)."""
+    for size in _PAGE_SIZES:
+        magic = head[size - 10 : size]
+        if magic in {b"SWAPSPACE2", b"SWAP-SPACE"}:
+            is_new = magic == b"SWAPSPACE2"
+            return Filesystem(
+                type="swap",
+                label=_name(head[1052:1068]) if is_new else "",
+                uuid=str(uuid.UUID(bytes=head[1036:1052])) if is_new else "",
+                block_size=size,
+            )
+        if magic.startswith(_SUSPENDED):
+            return Filesystem(type="swap", block_size=size, state=SUSPENDED)
     return None
 
 

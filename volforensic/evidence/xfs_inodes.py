@@ -16,11 +16,13 @@ from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_attributes import block_attributes, short_attributes
+from volforensic.evidence.xfs_superblock import xfs_superblock
 
 LOCAL, EXTENTS, BTREE = 1, 2, 3
 _CORE = struct.Struct(">2sHBBHIII12x8s8s8sQ8x4xIHB7xH")
 _RECORD = struct.Struct(">QQ")
 _INODE_CHECKSUM, _TREE_CHECKSUM = 100, 64
+_META_UUID = 4
 _DAX, BIG_TIME, MANY_EXTENTS = 1, 1 << 3, 1 << 4
 _INODES_AT_ONCE = 64
 _CACHE_BYTES = 64 << 20
@@ -82,9 +84,10 @@ class XfsInodes:
 
     def __init__(self, window: Window) -> None:
         """Read the superblock."""
-        raw = window.read_at(0, 512)
-        if len(raw) < 512 or not raw.startswith(b"XFSB"):
+        copy = xfs_superblock(window)
+        if copy is None:
             raise XfsError("no superblock of an XFS")
+        raw = copy.raw
         self._window = window
         self.block_size = struct.unpack_from(">I", raw, 4)[0]
         self.root = struct.unpack_from(">Q", raw, 56)[0]
@@ -93,6 +96,8 @@ class XfsInodes:
         inodes_log, self._group_log = raw[123], raw[124]
         features, incompatible = struct.unpack_from(">I12xI", raw, 200)
         self.has_checksums = version & 0xF == 5
+        # What every structure of version 5 says: whose it is (META_UUID: its own UUID was changed later).
+        self.identity = raw[248:264] if self.has_checksums and incompatible & _META_UUID else raw[32:48]
         self.has_types = bool(incompatible & 1) if self.has_checksums else bool(features & 0x200)
         self.directory_block_size = self.block_size << min(raw[192], 8)
         self._inode_bits = self._group_log + inodes_log
