@@ -13,7 +13,6 @@ from loop_mounts import mounted
 from media import medium_of
 from test_walk import Walked, fill, kernel_rows, our_rows
 
-from volforensic.evidence.ext_attributes import AttributeBlocks
 from volforensic.evidence.ext_free import free_space
 from volforensic.evidence.ext_geometry import Descriptors, read_geometry
 from volforensic.evidence.ext_inodes import ATTRIBUTE_INODE, ExtInodes
@@ -53,7 +52,7 @@ def made(folder: Path, options: list[str], size: str = "64M") -> Path:
 
 
 def contents(walked: Walked) -> dict[bytes, tuple[str, object]]:
-    found = {}
+    found: dict[bytes, tuple[str, object]] = {}
     for path, entry in walked.living().items():
         assert entry.has_inode, entry
         found[path] = (entry.type, walked.content(entry)[0] if entry.type == "file" else entry.link_target)
@@ -143,7 +142,7 @@ def test_the_value_of_an_attribute_may_have_an_inode_of_its_own(tmp_path: Path) 
     inodes = ExtInodes(Window(medium_of(descriptor), 0, image.path.stat().st_size))
     raw = (bytes(128) + struct.pack("<H", 32)).ljust(160, b"\0") + b"\x00\x00\x02\xea" + entry
 
-    blocks: AttributeBlocks = inodes.attribute_blocks()
+    blocks = inodes.attribute_blocks()
     assert any("holds no value" in problem for problem in blocks.extended(raw).problems)
     image.write(place + 32, struct.pack("<I", flags | ATTRIBUTE_INODE))
     inodes = ExtInodes(Window(medium_of(descriptor), 0, image.path.stat().st_size))

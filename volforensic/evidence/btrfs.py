@@ -12,9 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from volforensic.evidence.attributes import (
-    ACCESS_LIST,
     BTRFS_FLAGS,
-    CAPABILITY,
     NOTHING_EXTENDED,
     Extended,
     attribute_names,
@@ -24,7 +22,9 @@ from volforensic.evidence.attributes import (
 from volforensic.evidence.btrfs_checksums import Checksums
 from volforensic.evidence.btrfs_data import INLINE, FileExtent, extent_chunks, file_extent
 from volforensic.evidence.btrfs_devices import BtrfsError
+from volforensic.evidence.btrfs_names import PLACEHOLDER_INODE, Name, attributes, names, placeholder
 from volforensic.evidence.btrfs_orphans import BtrfsOrphans
+from volforensic.evidence.btrfs_remarks import volume_remarks
 from volforensic.evidence.btrfs_tree import (
     ATTRIBUTE,
     DIRECTORY_INDEX,
@@ -51,33 +51,18 @@ from volforensic.evidence.node import (
     name_problems,
 )
 from volforensic.evidence.reader import Window
-from volforensic.evidence.superblocks import BTRFS_CHECKSUMS
 
 _TOP_LEVEL = 5
-_PLACEHOLDER_INODE = 2
+
 # size, links, uid, gid, mode, device, flags; times of access, change, modification, birth
 _INODE = struct.Struct("<16xQ16xIIIIQQ40xqIqIqIqI")
 _DIRECTORY_ENTRY = struct.Struct("<QBQ8xHHB")  # key of what it names, length of data, length of the name, type
 _NAMES_AT_ONCE = 4096
 _DIRECTORY_ITEMS = (84, DIRECTORY_INDEX)  # by the name's hash, by the order of writing
 _SECOND = 1_000_000_000
-_MOST_TOLD = 20
 _MOST_PIECES = 4096
 """Runs of a striped file that the inventory holds; one with more is read through its trees."""
-_CHECKSUM_NAMES = {1: "xxhash64"}
-_FEATURES = {0x1000: "ZONED", 0x4000: "RAID_STRIPE_TREE", 0x2000: "EXTENT_TREE_V2"}
-_KNOWN_FEATURES = 0x10FFF
-"""All up to RAID1C34, and simple quotas: none of them changes where files lie (BTRFS_FEATURE_INCOMPAT_*)."""
 _UNSOUND = "it stands in a tree block whose checksum is wrong"
-
-
-class _Name(NamedTuple):
-    """What a directory's entry names: an inode of the same tree, or the root of another."""
-
-    target: int
-    kind: int
-    name: bytes
-    is_sound: bool
 
 
 class _Tree(NamedTuple):
@@ -109,10 +94,7 @@ class BtrfsReader:
         self._skipped = skipped
         self._trees = Trees(window, devices)
         self._checksums = Checksums(self._trees) if is_verifying else None
-        ends = [*((device.offset, device.offset + device.length) for device in devices)]
-        ends.append((window.offset, window.offset + window.length))
-        first = min(begin for begin, _ in ends)
-        self._span = Window(window.medium, first, max(end for _, end in ends) - first)
+        self._span = self._trees.map.span()
         self._tree = lru_cache(1024)(self._read_tree)
 
     def root(self) -> Node:
@@ -132,7 +114,7 @@ class BtrfsReader:
         lost: list[str] = []
         while batch := list(islice(items, _NAMES_AT_ONCE)):
             lost += damage
-            for name in sorted(found for item in batch for found in _names(item, lost)):
+            for name in sorted(found for item in batch for found in names(item, lost)):
                 yield self._listed(directory, name)
             damage.clear()
         lost += damage
@@ -155,30 +137,16 @@ class BtrfsReader:
 
     def remarks(self) -> Iterator[VolumeRemark]:
         """Yield which devices are missing, which copies of tree blocks were damaged, what is not verified."""
-        missing, is_loss = self._trees.map.missing()
-        if missing:
-            numbers = ", ".join(map(str, missing[:_MOST_TOLD]))
-            what = "bytes that are only there are lost" if is_loss else "what is there is on the others too"
-            reason = f"devices {numbers} of the {self._trees.superblock.devices} of this btrfs are missing: {what}"
-            yield VolumeRemark(reason, is_loss)
-        if self._trees.repaired:
-            places = ", ".join(map(str, self._trees.repaired[:_MOST_TOLD]))
-            reason = f"{len(self._trees.repaired)} tree blocks are damaged or old in one copy and right in another: {places}"
-            yield VolumeRemark(reason, is_loss=False)
-        if self._trees.superblock.checksum_type not in BTRFS_CHECKSUMS:
-            kind = _CHECKSUM_NAMES.get(self._trees.superblock.checksum_type, "of an unknown kind")
-            yield VolumeRemark(f"the checksums of this btrfs are {kind}: they were not verified", is_loss=False)
-        features = self._trees.superblock.features & ~_KNOWN_FEATURES
-        if features:
-            names = ", ".join(_FEATURES.get(1 << bit, f"{1 << bit:#x}") for bit in range(64) if features >> bit & 1)
-            yield VolumeRemark(f"this btrfs has features that are not read: {names}", is_loss=True)
+        return volume_remarks(self._trees)
 
     def _stored(self, extents: Iterator[FileExtent]) -> Iterator[tuple[int, bytes]]:
         lost: list[str] = []
         wrong: list[tuple[int, int]] = []
         for extent in extents:
             try:
-                for position, data, ranges in extent_chunks(extent, self._trees, self._checksums) if extent.is_written else ():
+                for position, data, ranges in (
+                    extent_chunks(extent, self._trees, self._checksums) if extent.is_written else ()
+                ):
                     wrong += ((position + first, length) for first, length in ranges)
                     yield position, data
             except BtrfsError as error:
@@ -200,7 +168,7 @@ class BtrfsReader:
         self._trees.expect(root, generation)
         return _Tree(root, directory)
 
-    def _listed(self, directory: Node, entry: _Name) -> Listed:
+    def _listed(self, directory: Node, entry: Name) -> Listed:
         name = entry.name
         problems = name_problems(name)
         if not entry.is_sound:
@@ -209,7 +177,7 @@ class BtrfsReader:
         try:
             if entry.kind == ROOT_ITEM:
                 if not self._is_mounted_here(directory, entry):
-                    return Listed(name, _PLACEHOLDER_INODE, tree, allocated=True, node=_placeholder(tree))
+                    return Listed(name, PLACEHOLDER_INODE, tree, allocated=True, node=placeholder(tree))
                 tree, inode = entry.target, self._tree(entry.target).directory
             self._begin_item(inode)
             if inode in self._skipped:
@@ -220,7 +188,7 @@ class BtrfsReader:
             return Listed(name, inode, tree, allocated=True, node=None, problems=(*problems, reason))
         return Listed(name, inode, tree, allocated=True, node=node, problems=problems)
 
-    def _is_mounted_here(self, directory: Node, entry: _Name) -> bool:
+    def _is_mounted_here(self, directory: Node, entry: Name) -> bool:
         """Return whether the subvolume belongs at this place: in a snapshot the name of a nested one leads nowhere."""
         key = (directory.tree, ROOT_REFERENCE, entry.target)
         reference = self._trees.find(self._trees.superblock.root, key)
@@ -286,7 +254,7 @@ class BtrfsReader:
         self._trees.damage.clear()
         for item in together or self._trees.scan(root, low, high):
             if item.key[1] == ATTRIBUTE:
-                for name, value in _attributes(item, problems):
+                for name, value in attributes(item, problems):
                     names.setdefault(name, value)
         problems += (f"its extended attributes: {reason}" for reason in self._trees.damage)
         return extended(names, problems) if names or problems else NOTHING_EXTENDED
@@ -329,38 +297,3 @@ class BtrfsReader:
         if unmapped:
             problems.append(f"{unmapped} bytes lie in no chunk of a device that is there")
         return Runs(runs.extents, tuple(problems))
-
-
-def _attributes(item: Item, problems: list[str]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the attributes of one item that are asked for: names that have the same hash share it."""
-    place = 0
-    while place < len(item.data):
-        if place + _DIRECTORY_ENTRY.size > len(item.data):
-            problems.append("an extended attribute of it is cut")
-            return
-        _, _, _, size, length, _ = _DIRECTORY_ENTRY.unpack_from(item.data, place)
-        start = place + _DIRECTORY_ENTRY.size
-        place = start + length + size
-        name = item.data[start : start + length]
-        if place > len(item.data):
-            problems.append("an extended attribute of it is cut")
-        elif name in {CAPABILITY, ACCESS_LIST}:
-            yield name, item.data[start + length : place]
-
-
-def _names(item: Item, lost: list[str]) -> Iterator[_Name]:
-    if len(item.data) < _DIRECTORY_ENTRY.size:
-        lost.append(f"entry {item.key[2]} of the directory is too short")
-        return
-    target, kind, _, _, length, _ = _DIRECTORY_ENTRY.unpack_from(item.data)
-    name = item.data[_DIRECTORY_ENTRY.size : _DIRECTORY_ENTRY.size + length]
-    if kind not in {INODE_ITEM, ROOT_ITEM} or len(name) < length or not name:
-        lost.append(f"entry {item.key[2]} of the directory names nothing that is known")
-        return
-    yield _Name(target, kind, name, item.is_sound)
-
-
-def _placeholder(tree: int) -> Node:
-    return Node(
-        inode=_PLACEHOLDER_INODE, tree=tree, type="directory", mode=0o755, links=1, extents=(), is_placeholder=True
-    )

@@ -7,7 +7,7 @@ fs/btrfs/file-item.c. An item's offset is a logical address, its data the checks
 from collections.abc import Iterator
 
 from volforensic.evidence.btrfs_tree import ROOT_ITEM, Trees
-from volforensic.evidence.superblocks import BTRFS_CHECKSUMS, BTRFS_CHECKSUM_SIZES
+from volforensic.evidence.superblocks import BTRFS_CHECKSUM_SIZES, BTRFS_CHECKSUMS
 
 _CHECKSUM_TREE = 7
 _OBJECT, _ITEM = (1 << 64) - 10, 128

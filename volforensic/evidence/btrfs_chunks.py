@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from volforensic.evidence.btrfs_parity import rebuilt
 from volforensic.evidence.devices import DeviceRange
+from volforensic.evidence.reader import Window
 from volforensic.medium import Medium
 
 DATA = 1
@@ -76,6 +77,12 @@ class ChunkMap:
         self._devices = {device.number: device for device in reversed(devices)}
         self._rank = {device.number: rank for rank, device in reversed(list(enumerate(devices)))}
         self.chunks: list[Chunk] = []
+
+    def span(self) -> Window:
+        """Return the range of the source in which all its devices lie."""
+        first = min(device.offset for device in self._devices.values())
+        end = max(device.offset + device.length for device in self._devices.values())
+        return Window(self._medium, first, end - first)
 
     def add(self, start: int, raw: bytes) -> None:
         """Take a chunk as its item says it; what cannot be one is left out."""

@@ -71,7 +71,7 @@ def _stripe_bytes(chunk: Chunk) -> int:
 
 
 def _used_rows(chunk: Chunk, used: Iterable[Run]) -> Iterator[Run]:
-    """Yield what is in use of every column of a striped chunk, from its start: whole rows, for parity is of them all."""
+    """Yield what is in use of every column of a striped chunk, from its start: whole rows, parity is of all."""
     row = chunk.stripe_length * _columns(chunk)
     for start, length in used:
         first, last = (start - chunk.start) // row, -(-(start + length - chunk.start) // row)

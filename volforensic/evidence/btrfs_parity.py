@@ -1,7 +1,7 @@
 """What parity gives back of a row of stripes: RAID 5 and 6 as the kernel writes them.
 
-Source: the kernel's lib/raid6/algos.c and recov.c: P is the sum of the data columns, Q the sum of column n times 2**n in
-the field of 256 elements whose polynomial is 0x11d.
+Source: the kernel's lib/raid6/algos.c and recov.c: P is the sum of the data columns, Q the sum of column n times 2**n
+in the field of 256 elements whose polynomial is 0x11d.
 """
 
 from collections.abc import Sequence

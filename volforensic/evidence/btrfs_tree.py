@@ -144,7 +144,9 @@ class Trees:
         end = bisect_left(keys, high)
         if not block.level:
             if not block.is_sound:
-                self._note(f"the checksum of the tree block at {address} is wrong, or it is not of the time that its parent says")
+                self._note(
+                    f"the checksum of the tree block at {address} is wrong, or its time is not what its parent says"
+                )
             for index in range(bisect_left(keys, low), end):
                 yield _item(block, index)
             return

@@ -70,9 +70,7 @@ class ExtReader:
             for number, name in names.living:
                 if name not in _DOTS or (name == b".." and not self._is_directory(number)):
                     listed = self._listed(number, name)
-                    if not is_encrypted and listed.node is not None and "encrypted" in listed.node.attributes:
-                        listed = listed._replace(problems=(*listed.problems, ENCRYPTED_TREE))
-                    yield listed
+                    yield listed if is_encrypted else _told_encrypted(listed)
         # Where an index was split or a directory packed, stale copies of living entries stay behind.
         for entry in deleted:
             if hash(entry[:2]) not in living and entry.name not in _DOTS:
@@ -187,6 +185,13 @@ class ExtReader:
             return Listed(name, number, 0, allocated=False, node=None, problems=problems)
         reason = ("the inode belongs to another file now",) if links else ()
         return Listed(name, number, 0, allocated=False, node=node, problems=reason)
+
+
+def _told_encrypted(listed: Listed) -> Listed:
+    """Return an entry of a directory that is not encrypted: one that is begins a tree of which it is said."""
+    if listed.node is None or "encrypted" not in listed.node.attributes:
+        return listed
+    return listed._replace(problems=(*listed.problems, ENCRYPTED_TREE))
 
 
 def _encoded(names: Names) -> Names:

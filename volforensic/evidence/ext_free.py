@@ -38,7 +38,8 @@ def free_space(window: Window, begin_item: Callable[[int], None]) -> Iterator[Ru
             free = sum(run.length for run in bits)
             runs = (Run(first + run.start * ratio, min(run.length * ratio, count - run.start * ratio)) for run in bits)
             if free != group.free_blocks:
-                reason = f"its block bitmap has {free} free {'blocks' if ratio == 1 else 'clusters'}, its descriptor says {group.free_blocks}"
+                unit = "blocks" if ratio == 1 else "clusters"
+                reason = f"its block bitmap has {free} free {unit}, its descriptor says {group.free_blocks}"
                 yield Unknown(*place, f"block group {number}: {reason}")
                 continue
         for start, length in runs:

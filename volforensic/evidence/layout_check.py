@@ -1,5 +1,6 @@
 """What the parent asks of a layout before it believes it: the worker that made it has read hostile bytes."""
 
+from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.layout import Layout
 
 _MOST_VOLUMES = 2000
@@ -26,13 +27,15 @@ class LayoutCheck:
                 return "a volume's number is none"
             if volume.offset < 0 or volume.length < 0 or volume.offset + volume.length > self._size:
                 return "a volume lies outside the source"
-            ends = [device.offset + device.length for device in volume.devices]
-            if len(ends) > _MOST_DEVICES or any(not 0 <= end <= self._size for end in ends):
-                return "a device of a volume lies outside the source"
-            if any(device.offset < 0 or device.length < 0 or device.number < 0 for device in volume.devices):
-                return "a device of a volume is none"
+            if not self._are_devices(volume.devices):
+                return "a device of a volume is none, or lies outside the source"
         self._came = True
         return ""
+
+    def _are_devices(self, devices: list[DeviceRange]) -> bool:
+        return len(devices) <= _MOST_DEVICES and all(
+            device.number >= 0 <= device.offset <= device.offset + device.length <= self._size for device in devices
+        )
 
     def missing(self) -> str:
         """Return what should have come: one layout."""

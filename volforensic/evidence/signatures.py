@@ -18,7 +18,7 @@ from volforensic.evidence.superblocks import (
     squashfs_fault,
     squashfs_superblock,
 )
-from volforensic.evidence.xfs_superblock import feature_remark, xfs_superblock
+from volforensic.evidence.xfs_superblocks import feature_remark, xfs_superblock
 
 _EXT_RECOVER, _EXT_JOURNAL_DEVICE = 0x4, 0x8
 _EXT_WIDE = 0x80
@@ -37,7 +37,8 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
 
     ``state`` is ``clean``, or says what the filesystem's newest changes are still in. ``unread`` is why it cannot be
     read at all ("" where it can), ``remark`` what is damaged in the superblock itself ("" for nothing).
-    ``devices`` is how many a btrfs has, ``device`` the number of this one. ``inodes_used`` is the superblock's own count, 0 where it has none: good for a progress bar, not for a proof.
+    ``devices`` is how many a btrfs has, ``device`` the number of this one. ``inodes_used`` is the superblock's own
+    count, 0 where it has none: good for a progress bar, not for a proof.
     """
 
     type: str

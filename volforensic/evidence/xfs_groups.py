@@ -11,7 +11,7 @@ from typing import NamedTuple
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_inodes import XfsError
-from volforensic.evidence.xfs_superblock import superblock_fault, xfs_superblock
+from volforensic.evidence.xfs_superblocks import superblock_fault, xfs_superblock
 
 UNLINKED_LISTS = 64
 _END = 0xFFFFFFFF
@@ -129,7 +129,10 @@ class XfsGroups:
         if isinstance(listed, str):
             yield listed
         inodes = self.header(group, b"XAGI")
-        trees = [(*struct.unpack_from(">I8xI", header, 16), _FREE_BY_BLOCK), (*struct.unpack_from(">I8xI", header, 20), _FREE_BY_SIZE)]
+        trees = [
+            (*struct.unpack_from(">I8xI", header, 16), _FREE_BY_BLOCK),
+            (*struct.unpack_from(">I8xI", header, 20), _FREE_BY_SIZE),
+        ]
         if self.is_checked:
             if self._read_only & _OWNERS:
                 trees.append((*struct.unpack_from(">I8xI", header, 24), _OWNER_TREE))

@@ -16,7 +16,7 @@ from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_attributes import block_attributes, short_attributes
-from volforensic.evidence.xfs_superblock import xfs_superblock
+from volforensic.evidence.xfs_superblocks import xfs_superblock
 
 LOCAL, EXTENTS, BTREE = 1, 2, 3
 _CORE = struct.Struct(">2sHBBHIII12x8s8s8sQ8x4xIHB7xH")

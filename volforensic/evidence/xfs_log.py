@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from volforensic.evidence.reader import Window
-from volforensic.evidence.xfs_superblock import xfs_superblock
+from volforensic.evidence.xfs_superblocks import xfs_superblock
 
 _BLOCK = 512
 _HEADER_MAGIC = 0xFEEDBABE

@@ -161,6 +161,8 @@ class XfsNodes:
             is_new = data.startswith(_LINK_MAGIC)
             if is_new and not checksum_is_right(data, _LINK_CHECKSUM):  # one for all blocks of a run
                 wrong.append("the checksum of the block that holds where it leads is wrong")
+            elif self._inodes.has_checksums and not is_new:
+                wrong.append("the block that holds where it leads does not say so in its header")
             parts.append(data[_LINK_HEADER:] if is_new else data)
         if problems:
             raise XfsError(problems[0])

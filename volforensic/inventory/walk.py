@@ -111,9 +111,8 @@ def _remarks(reader: Reader) -> Iterator[VolumeRemark]:
     try:
         yield from reader.remarks() if isinstance(reader, Remarking) else ()
     except Exception as error:  # noqa: BLE001 - as in _guarded: the walk itself is complete
-        yield VolumeRemark(
-            f"the volume's own structures could not be checked: {error or type(error).__name__}"[:300], True
-        )
+        reason = f"the volume's own structures could not be checked: {error or type(error).__name__}"
+        yield VolumeRemark(reason[:300], is_loss=True)
 
 
 def _below(  # noqa: PLR0913 - the walk's state, shared by its two beginnings: the root, and inodes without a name

@@ -45,19 +45,23 @@ def superblock_fault(raw: bytes) -> str:
     block_size = struct.unpack_from(">I", raw, 4)[0]
     group_blocks, groups = struct.unpack_from(">II", raw, 84)
     version, sector_size, inode_size = struct.unpack_from(">HHH", raw, 100)
-    if not 512 <= block_size <= 65536 or block_size & (block_size - 1):
-        return f"blocks of {block_size} bytes"
-    if not 512 <= sector_size <= _LARGEST_SECTOR or sector_size & (sector_size - 1):
-        return f"sectors of {sector_size} bytes"
-    if not 256 <= inode_size <= 2048 or inode_size & (inode_size - 1):
-        return f"inodes of {inode_size} bytes"
-    if not groups or not 0 < group_blocks <= 1 << raw[124] or raw[124] > 32:
-        return f"{groups} groups of {group_blocks} blocks"
-    if version & 0xF not in {4, 5}:
-        return f"version {version & 0xF}"
-    if version & 0xF == 5 and not checksum_is_right(raw[:sector_size], _CHECKSUM):
+    faults = {
+        f"blocks of {block_size} bytes": not _is_power(block_size, 512, 65536),
+        f"sectors of {sector_size} bytes": not _is_power(sector_size, 512, _LARGEST_SECTOR),
+        f"inodes of {inode_size} bytes": not _is_power(inode_size, 256, 2048),
+        f"{groups} groups of {group_blocks} blocks": raw[124] > 32
+        or not 0 < group_blocks <= 1 << raw[124]
+        or not groups,
+        f"version {version & 0xF}": version & 0xF not in {4, 5},
+    }
+    found = next((name for name, is_wrong in faults.items() if is_wrong), "")
+    if not found and version & 0xF == 5 and not checksum_is_right(raw[:sector_size], _CHECKSUM):
         return "its checksum is wrong"
-    return ""
+    return found
+
+
+def _is_power(size: int, least: int, most: int) -> bool:
+    return least <= size <= most and not size & (size - 1)
 
 
 def feature_remark(raw: bytes) -> str:
