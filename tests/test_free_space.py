@@ -20,7 +20,7 @@ from volforensic.evidence.free_space import (
     SpaceMessage,
     outside_filesystems,
 )
-from volforensic.evidence.layout import Layout, Volume
+from volforensic.evidence.layout import DiskTable, Layout, Volume
 from volforensic.evidence.reader import Window
 from volforensic.evidence.signatures import Filesystem
 from volforensic.evidence.space import Run, Unknown, complement, merged
@@ -69,6 +69,10 @@ def dumped_runs(path: Path, block_size: int) -> list[Run]:
         (["-b", "1024", "-O", "^metadata_csum,uninit_bg"], 1024),
         (["-b", "2048", "-O", "^metadata_csum,^uninit_bg,^extent,^has_journal,^64bit"], 2048),
         (["-b", "1024", "-O", "sparse_super2", "-E", "num_backup_sb=2"], 1024),
+        (["-b", "4096", "-O", "bigalloc"], 4096),
+        (["-b", "1024", "-O", "bigalloc", "-C", "4096"], 1024),
+        (["-b", "1024", "-O", "meta_bg,^resize_inode"], 1024),
+        (["-b", "1024", "-O", "meta_bg,^resize_inode,^flex_bg,^64bit", "-g", "512"], 1024),
     ],
 )
 def test_ext_free_blocks_are_those_of_dumpe2fs(tmp_path: Path, options: list[str], block_size: int) -> None:
@@ -356,8 +360,8 @@ def test_what_lies_outside_of_filesystems() -> None:
         Volume(index=2, offset=300, length=100, kind="gpt", description="", filesystem=Filesystem(type="swap")),
         Volume(index=3, offset=400, length=50, kind="gpt", description=""),
     ]
-    layout = Layout(table="gpt", sector_size=512, volumes=volumes, problems=[])
-    assert [(region.kind, region.offset, region.length) for region in outside_filesystems(layout, 500)] == [
+    layout = Layout(disks=[DiskTable(address=0, size=500, table="gpt", sector_size=512)], volumes=volumes, problems=[])
+    assert [(region.kind, region.offset, region.length) for region in outside_filesystems(layout)] == [
         ("outside every volume", 0, 100),
         ("outside every volume", 200, 100),
         ("swap", 300, 100),
