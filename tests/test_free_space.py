@@ -50,13 +50,15 @@ def ext_image(path: Path, *options: str, size: str = "64M") -> Path:
 
 
 def dumped_runs(path: Path, block_size: int) -> list[Run]:
-    """The free blocks as dumpe2fs prints them, a line for each group."""
+    """The free blocks as dumpe2fs prints them, a line for each group: of clusters, the first block of the last one."""
     text = subprocess.run(["dumpe2fs", str(path)], check=True, capture_output=True, text=True).stdout
+    cluster = re.search(r"^Cluster size: +(\d+)$", text, re.MULTILINE)
+    more = int(cluster[1]) // block_size - 1 if cluster else 0
     runs = []
     for line in re.findall(r"^  Free blocks: (.*)$", text, re.MULTILINE):
         for part in filter(None, line.split(", ")):
             first, _, last = part.partition("-")
-            runs.append(Run(int(first) * block_size, (int(last or first) - int(first) + 1) * block_size))
+            runs.append(Run(int(first) * block_size, (int(last or first) - int(first) + 1 + more) * block_size))
     return list(merged(runs))
 
 

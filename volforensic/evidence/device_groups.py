@@ -20,8 +20,8 @@ def with_devices(volumes: Iterable[Volume]) -> list[Volume]:
         if volume.is_readable and volume.filesystem is not None and volume.filesystem.devices > 1:
             groups.setdefault(volume.filesystem.uuid, []).append(volume)
     changed: dict[int, Volume] = {}
-    for members in groups.values():
-        first, *others = members = sorted(members, key=lambda volume: volume.index)
+    for group in groups.values():
+        first, *others = members = sorted(group, key=lambda volume: volume.index)
         devices = [
             DeviceRange(number=volume.filesystem.device, offset=volume.offset, length=volume.length)
             for volume in members

@@ -61,7 +61,7 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
         return found is not None and found.type in READABLE and not found.unread and not self.parts
 
     def facts(self, *, is_verified: bool = False) -> VolumeFacts:
-        """Return what a worker needs to open it; ``is_verified``: compare the checksums of files where there are any."""
+        """Return what a worker needs to open it; ``is_verified``: files' checksums are compared where there are any."""
         kind = self.filesystem.type if self.filesystem is not None else ""
         is_verified = is_verified and kind in VERIFIED
         return VolumeFacts(
