@@ -220,3 +220,21 @@ def test_a_descriptor_is_right_by_its_place_where_nothing_has_a_checksum(tmp_pat
     found = Descriptors(window, read_geometry(window)).descriptor(3)
     os.close(descriptor)
     assert (found.fault, found.backup) == ("its descriptor puts the inode table outside the group", 8194)
+
+
+def test_a_copy_of_the_superblock_does_not_hide_a_journal_that_waits(tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    command = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "1024", str(image), "64M"]
+    subprocess.run(command, check=True, capture_output=True)
+    with mounted(image, tmp_path / "mounted") as folder:
+        (folder / "new").write_text("new")
+        os.sync()
+        waiting = image.read_bytes()
+    copy = tmp_path / "copy.raw"
+    for data, state in ((waiting, "committed changes"), (image.read_bytes(), "clean")):
+        for wiped in (0, 1024):
+            copy.write_bytes(data[:1024] + bytes(wiped) + data[1024 + wiped :])
+            with copy.open("rb") as file:
+                found = recognise(Window(medium_of(file.fileno()), 0, len(data)))
+            assert found is not None
+            assert state in found.state

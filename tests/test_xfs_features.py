@@ -253,3 +253,18 @@ def test_the_bytes_of_a_realtime_file_are_not_taken_from_the_data_section(tmp_pa
 
 def _is_of(inode: bytes, block: int, size: int) -> bool:
     return inode[:2] == b"IN" and inode[56:64] == struct.pack(">Q", size) and bool(block)
+
+
+def test_an_inode_that_says_another_number_is_said(tmp_path: Path) -> None:
+    image = made(tmp_path)
+    entry = Walked(image, "xfs").living()[b"/crontab"]
+    place = entry.inode * 512  # in the first group an inode's number is its place
+    with image.open("r+b") as file:
+        file.seek(place)
+        inode = bytearray(file.read(512))
+        inode[152:160] = struct.pack(">Q", 99)
+        inode[100:104] = bytes(4)
+        inode[100:104] = struct.pack("<I", crc32c(bytes(inode)))
+        file.seek(place)
+        file.write(inode)
+    assert Walked(image, "xfs").living()[b"/crontab"].problems == ("its inode says that it is inode 99",)

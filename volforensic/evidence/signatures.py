@@ -22,6 +22,7 @@ from volforensic.evidence.xfs_superblocks import feature_remark, xfs_superblock
 
 _EXT_RECOVER, _EXT_JOURNAL_DEVICE = 0x4, 0x8
 _EXT_WIDE = 0x80
+_EXTENTS, _JOURNAL = b"\x0a\xf3", b"\xc0\x3b\x39\x98"
 _EXT_KNOWN = 0x3E7DE  # all of include/uapi but compression, external journal and data in directory entries
 _HEAD = 64 << 10
 _EXT_RESERVED, _XFS_RESERVED = 9, 2  # inodes in use that have no name: 1 to 10 but the root; the realtime maps
@@ -87,7 +88,7 @@ def _ext(_head: bytes, window: Window) -> Filesystem | None:
     if incompatible & 0x2C0 or read_only & 0x78:  # extents, 64bit, flex_bg; huge_file, gdt_csum, dir_nlink, extra_isize
         kind = "ext4"
     state = "clean"
-    if incompatible & _EXT_RECOVER:
+    if incompatible & _EXT_RECOVER or (copy.block and _ext_journal_waits(superblock, window)):
         state = "the journal holds committed changes that are not in the filesystem yet"
     remark = copy.remark or _beyond(blocks << 10 + min(log_block_size, 6), window)
     if not remark and incompatible & ~_EXT_KNOWN:
@@ -105,6 +106,21 @@ def _ext(_head: bytes, window: Window) -> Filesystem | None:
         remark=remark,
         inodes_used=_used(struct.unpack_from("<I12xI", superblock), _EXT_RESERVED),
     )
+
+
+def _ext_journal_waits(raw: bytes, window: Window) -> bool:
+    """Return whether the journal holds changes by itself: copies of the superblock do not say so.
+
+    They have the journal's block map (s_jnl_blocks, Documentation/filesystems/ext4/super.rst), its first block is its
+    own superblock (journal.rst: s_start is 0 where nothing waits).
+    """
+    blocks, size = raw[268:328], 1024 << struct.unpack_from("<I", raw, 24)[0]
+    block = struct.unpack_from("<I", blocks)[0]
+    if blocks.startswith(_EXTENTS) and not blocks[6] and blocks[2]:
+        high, low = struct.unpack_from("<HI", blocks, 18)
+        block = high << 32 | low
+    journal = window.read_at(block * size, 32)
+    return journal.startswith(_JOURNAL) and journal[28:32] != bytes(4)
 
 
 def _used(counts: tuple[int, int], reserved: int) -> int:

@@ -90,7 +90,8 @@ def _ext_places(window: Window) -> Iterator[tuple[int, int]]:
         for per_group in (most, *(most << power for power in range(1, 7)), *(most >> power for power in range(1, 8))):
             begin = first if per_group <= most else 0
             last = max(0, blocks - begin - 1) // per_group
-            for group in (*_EXT_COPY_GROUPS, last):
+            is_usual = per_group == most and block_size <= 4096
+            for group in (*(_EXT_COPY_GROUPS if is_usual else _EXT_COPY_GROUPS[:2]), last):
                 if 0 < group <= last:
                     yield (begin + group * per_group) * block_size, block_size
 

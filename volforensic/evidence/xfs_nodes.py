@@ -116,7 +116,7 @@ class XfsNodes:
             raise XfsError("it is not in use")
         kind = TYPES.get(stat.S_IFMT(inode.mode), "unknown")
         runs = self._runs(inode) if kind == "file" else Runs(())
-        wrong: list[str] = []
+        wrong = [] if inode.own_number == inode.number else [f"its inode says that it is inode {inode.own_number}"]
         more = self._inodes.extended(inode)
         return Node(
             inode=inode.number,

@@ -81,8 +81,8 @@ def feature_remark(raw: bytes) -> str:
 
 def _copies(window: Window, head: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield copies that are right and stand where they say that a group begins, with the number of the group."""
-    for size in dict.fromkeys(_group_sizes(window, head)):
-        for number in (1, 2, 3):
+    for size, is_likely in _group_sizes(window, head):
+        for number in (1, 2, 3) if is_likely else (1,):
             raw = _copy_at(window, size, number)
             if raw:
                 yield from _best_copies(window, size, struct.unpack_from(">I", raw, 88)[0], number, raw)
@@ -100,7 +100,8 @@ def _best_copies(window: Window, size: int, count: int, number: int, raw: bytes)
 
 def _copy_at(window: Window, size: int, number: int) -> bytes:
     try:
-        raw = window.read_at(size * number, _LARGEST_SECTOR)
+        raw = window.read_at(size * number, 512)
+        raw = window.read_at(size * number, _LARGEST_SECTOR) if raw.startswith(b"XFSB") else b""
     except OSError:
         return b""
     if superblock_fault(raw):
@@ -109,19 +110,18 @@ def _copy_at(window: Window, size: int, number: int) -> bytes:
     return raw if block_size * group_blocks == size and number < groups else b""
 
 
-def _group_sizes(window: Window, head: bytes) -> Iterator[int]:
-    """Yield how many bytes an allocation group may have: by what is left of the first group, or as mkfs chooses."""
+def _group_sizes(window: Window, head: bytes) -> Iterator[tuple[int, bool]]:
+    """Yield how many bytes an allocation group may have, and whether something says so or mkfs would choose it."""
     if head.startswith(b"XFSB"):
-        yield struct.unpack_from(">I", head, 4)[0] * struct.unpack_from(">I", head, 84)[0]
+        yield struct.unpack_from(">I", head, 4)[0] * struct.unpack_from(">I", head, 84)[0], True
     for sector_size in (512, 1024, 2048, 4096):
-        header = head[sector_size : sector_size + 16]
-        if header.startswith(b"XAGF") or head[2 * sector_size :].startswith(b"XAGI"):
-            other = head[2 * sector_size : 2 * sector_size + 16]
-            for each in (header, other):
-                if len(each) == 16:
-                    yield from (struct.unpack_from(">I", each, 12)[0] * size for size in _BLOCK_SIZES)
+        for place, magic in ((sector_size, b"XAGF"), (2 * sector_size, b"XAGI")):
+            header = head[place : place + 16]
+            if header.startswith(magic) and len(header) == 16:
+                length = struct.unpack_from(">I", header, 12)[0]
+                yield from ((length * block_size, True) for block_size in _BLOCK_SIZES)
     for block_size in _BLOCK_SIZES[:4]:
         blocks = window.length // block_size
         for shift in range(1, _MOST_SHIFTS):
-            yield ((blocks >> shift) + bool(blocks & (1 << shift) - 1)) * block_size
-    yield _LARGEST_GROUP
+            yield ((blocks >> shift) + bool(blocks & (1 << shift) - 1)) * block_size, False
+    yield _LARGEST_GROUP, False
