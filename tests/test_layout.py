@@ -8,8 +8,10 @@ from pathlib import Path
 from hostile_images import MEBIBYTE, Ext, gpt_disk
 from media import medium_of
 
+from volforensic.evidence.device_groups import with_devices
 from volforensic.evidence.discovery import read_layout
-from volforensic.evidence.layout import Layout, LayoutArguments
+from volforensic.evidence.layout import Layout, LayoutArguments, Volume
+from volforensic.evidence.signatures import Filesystem
 from volforensic.sandbox.messages import PAGE_USED
 from volforensic.sandbox.worker import Workplace
 
@@ -74,3 +76,25 @@ def test_the_description_names_where_volumes_were_mounted(tmp_path: Path) -> Non
     row = layout_of(gpt_disk(tmp_path)[0]).described({1: ["/"]})
     assert "problems" not in row
     assert row["volumes"][0]["mounted"] == ["/"]
+
+
+def btrfs_device(index: int, number: int, uuid: str, *, devices: int = 2) -> Volume:
+    found = Filesystem(type="btrfs", uuid=uuid, devices=devices, device=number)
+    return Volume(index=index, offset=index << 20, length=1 << 20, kind="gpt", description="", filesystem=found)
+
+
+def test_the_devices_of_one_filesystem_are_one_volume_and_copies_of_a_disk_stay_alone() -> None:
+    volumes = [
+        btrfs_device(1, 2, "a"),
+        btrfs_device(2, 1, "a"),
+        btrfs_device(3, 1, "b"),
+        btrfs_device(4, 1, "b"),
+        btrfs_device(5, 2, "b"),
+        btrfs_device(6, 1, "c", devices=1),
+        btrfs_device(7, 1, "d"),
+    ]
+    found = with_devices(volumes)
+    assert [volume.index for volume in found] == [1, 2, 3, 4, 5, 6, 7]
+    assert [(device.number, device.offset >> 20) for device in found[0].devices] == [(2, 1), (1, 2)]
+    assert [volume.index for volume in found if volume.is_readable] == [1, 3, 4, 5, 6, 7]
+    assert not any(volume.devices for volume in found[1:])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from volforensic.evidence.containers.unsupported import named_container
+from volforensic.evidence.device_groups import with_devices
 from volforensic.evidence.layout import DiskTable, Layout, LayoutArguments, Volume
 from volforensic.evidence.partitions import Partition, read_table
 from volforensic.evidence.reader import Window
@@ -58,6 +59,7 @@ class _Discovery:
         for _ in range(_MOST_ROUNDS):
             if not self._map():
                 break
+        self._volumes = with_devices(self._volumes)
         for volume in self._volumes:
             self._problems.extend(_volume_problems(volume, self._window(volume)))
         return Layout(disks=disks, volumes=self._volumes, problems=self._problems)
@@ -213,7 +215,8 @@ def _volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
     elif volume.is_readable and found.state != "clean":
         reason = f"{found.type}: {found.state}; they were not read"
     elif found.type == "swap":
-        yield _problem(volume, "swap space was not searched", lost=False)
+        state = "" if found.state == "clean" else f": {found.state}"
+        yield _problem(volume, f"swap space was not searched{state}", lost=False)
     elif not volume.is_readable:
         reason = f"{found.type} is not supported"
     if reason:
