@@ -31,7 +31,23 @@ NEVER_ENDED = "reading this inode did not end"
 SLASH_IN_NAME = "a name with a slash"
 REACHED_BEFORE = "this directory was reached by another path already"
 TIME_OUT_OF_RANGE = "a time of it is farther from 1970 than 292 years: it is left out"
-HARMLESS = (SLASH_IN_NAME, REACHED_BEFORE, TIME_OUT_OF_RANGE)
+NOT_IN_ARCHIVE = "the archive has no member for this directory: only those in it"
+LISTED_BEFORE = "an earlier member of the archive is the same directory: what is in it is listed there"
+UP_IN_NAME = "the archive has this name with a component '..': it leads nowhere here"
+MORE_MEMBERS = "members follow the end of the archive: they are listed too"
+SEVERAL_ARCHIVES = "several archives follow on each other: their members are listed together"
+UNKNOWN_TYPE = "the archive has a type for it that is not known: it is listed as a file"
+HARMLESS = (
+    SLASH_IN_NAME,
+    REACHED_BEFORE,
+    TIME_OUT_OF_RANGE,
+    NOT_IN_ARCHIVE,
+    LISTED_BEFORE,
+    UP_IN_NAME,
+    MORE_MEMBERS,
+    SEVERAL_ARCHIVES,
+    UNKNOWN_TYPE,
+)
 """Problems of an entry that cost nothing: everything was read."""
 
 
