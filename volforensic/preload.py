@@ -26,6 +26,7 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
         "volforensic.evidence.btrfs",
         "volforensic.evidence.squashfs",
         "volforensic.evidence.archives",
+        "volforensic.evidence.packed",
         "volforensic.inventory.walk",
         "volforensic.inventory.elf_stage",
         "volforensic.inventory.file_worker",

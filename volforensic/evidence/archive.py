@@ -77,9 +77,8 @@ class Losses:
         return bool(self._count)
 
     def __str__(self) -> str:
-        """Return them as one sentence."""
-        rest = self._count - len(self._told)
-        return "; ".join(self._told) + (f"; and {rest} more" if rest else "")
+        """Return them as one sentence: their number comes first, since who writes it down may cut it."""
+        return (f"{self._count} times: " if self._count > 1 else "") + "; ".join(self._told)
 
 
 class Blocks(NamedTuple):

@@ -153,7 +153,7 @@ class CpioArchive:
         for _, data in extents_chunks(self._extents(entry), self._window):
             self._sign()
             view = memoryview(data)
-            total += sum((zlib.adler32(view[at : at + _SUMMED], 0) & 0xFFFF) for at in range(0, len(data), _SUMMED))
+            total += sum(zlib.adler32(view[at : at + _SUMMED], 0) & 0xFFFF for at in range(0, len(data), _SUMMED))
         if total & 0xFFFFFFFF != entry.header.check:
             yield "the checksum of its bytes is wrong"
 

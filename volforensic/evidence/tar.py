@@ -149,10 +149,10 @@ class TarArchive:
         if len(block) < BLOCK:
             raise _DamagedError(position, f"{len(block)} bytes where a header was to be")
         if is_header(block):
-            header = read_header(block)
+            header = read_header(block, is_sound=True)
             self._has_v7 |= header.magic == "v7"
             return header
-        header = read_header(block)
+        header = read_header(block, is_sound=False)
         fits = block[257:262] == b"ustar" and header.size is not None and header.size >= 0 and header.name
         if fits and self._may_begin_at(position + BLOCK + _rounded(header.size or 0)):
             return header

@@ -1,6 +1,7 @@
 """Looking for the next header of a tar behind damage or behind its end."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from volforensic.evidence.reader import Window
 from volforensic.evidence.tar_header import BLOCK, is_header
@@ -28,11 +29,12 @@ def _parts(window: Window, start: int, size: int) -> Iterator[tuple[int, bytes]]
     try:
         yield start, window.read_at(start, size)
     except OSError:
-        for place in range(start, start + size, _SECTOR):
-            try:
-                yield place, window.read_at(place, min(_SECTOR, start + size - place))
-            except OSError:
-                continue
+        place, end = start, start + size
+        while place < end:
+            length = min(_SECTOR - place % _SECTOR, end - place)
+            with suppress(OSError):
+                yield place, window.read_at(place, length)
+            place += length
 
 
 def _candidates(data: bytes, *, with_v7: bool) -> Iterator[int]:
