@@ -88,6 +88,11 @@ class ScratchFile:
         except OSError as error:
             raise self._full(error) from error
 
+    def catch_up(self) -> None:
+        """Take note of what another process (a child that was forked) has written."""
+        self.size = os.lseek(self._descriptor, 0, os.SEEK_END)
+        self.stored = os.fstat(self._descriptor).st_blocks * 512
+
     def finish(self) -> int:
         """Give the file its whole size, and return a descriptor that reads it."""
         try:
