@@ -13,7 +13,7 @@ from test_tar import fill
 from test_walk import Walked, empty_image, kernel_rows, our_rows
 
 from volforensic.case.scratch import ScratchFile
-from volforensic.device.kernel_view import Viewed, kernel_view
+from volforensic.device.kernel_view import Viewed, copied_by_kernel
 from volforensic.device.tree_copy import Progress
 from volforensic.errors import HostError
 from volforensic.record import Problem
@@ -32,7 +32,7 @@ def needed(copy):
 kernel_view.TreeCopy.needed = needed
 descriptor = os.open(sys.argv[1], os.O_RDONLY)
 with ScratchFile(Path(sys.argv[2])) as scratch:
-    for _ in kernel_view.kernel_view(descriptor, 0, os.fstat(descriptor).st_size, "ext4", scratch):
+    for _ in kernel_view.copied_by_kernel(descriptor, 0, os.fstat(descriptor).st_size, "ext4", scratch):
         pass
 """
 
@@ -55,7 +55,7 @@ def test_bigalloc_is_read_as_the_kernel_reads_it(tmp_path: Path) -> None:
     before = hashlib.sha256(disk.read_bytes()).hexdigest()
     archive = tmp_path / "archive"
     with disk.open("rb") as file, ScratchFile(tmp_path) as scratch:
-        outcomes = list(kernel_view(file.fileno(), BEGIN, image.stat().st_size, "ext4", scratch))
+        outcomes = list(copied_by_kernel(file.fileno(), BEGIN, image.stat().st_size, "ext4", scratch))
         archive.write_bytes(os.pread(scratch.finish(), scratch.size, 0))
     problems = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
     assert [(one.lost, one.offset) for one in problems] == [(False, BEGIN)]
@@ -79,7 +79,7 @@ def test_others_that_the_kernel_knows(tmp_path: Path, kind: str, command: str) -
     with mounted(image, tmp_path / "mount") as folder:
         (folder / "file").write_text("one")
     with image.open("rb") as file, ScratchFile(tmp_path) as scratch:
-        outcomes = list(kernel_view(file.fileno(), 0, image.stat().st_size, kind, scratch))
+        outcomes = list(copied_by_kernel(file.fileno(), 0, image.stat().st_size, kind, scratch))
         (tmp_path / "archive").write_bytes(os.pread(scratch.finish(), scratch.size, 0))
     assert isinstance(outcomes[-1], Viewed)
     assert b"/file" in Walked(tmp_path / "archive", "tar").living()
@@ -91,18 +91,18 @@ def test_what_the_kernel_refuses_is_said_in_its_words(tmp_path: Path) -> None:
         file.seek(1024 + 96)
         file.write(b"\xff\xff\xff\x7f")  # features that nobody knows
     with image.open("rb") as file, ScratchFile(tmp_path) as scratch:
-        view = kernel_view(file.fileno(), 0, image.stat().st_size, "ext4", scratch)
+        view = copied_by_kernel(file.fileno(), 0, image.stat().st_size, "ext4", scratch)
         with pytest.raises(HostError, match="the kernel's ext4: does not read this filesystem"):
             list(view)
         with pytest.raises(HostError, match="no such device"):
-            list(kernel_view(file.fileno(), 0, image.stat().st_size, "nosuchfs", scratch))
+            list(copied_by_kernel(file.fileno(), 0, image.stat().st_size, "nosuchfs", scratch))
     assert loops_of(image) == ""
 
 
 def test_who_is_not_root_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with ScratchFile(tmp_path) as scratch, pytest.raises(HostError, match="root only"):
-        list(kernel_view(0, 0, 512, "ext4", scratch))
+        list(copied_by_kernel(0, 0, 512, "ext4", scratch))
 
 
 def test_nothing_is_left_when_the_parent_is_killed(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from typing import NoReturn, Protocol, TypeAlias
 
 import msgspec
 
-from volforensic.device.detached_mount import detached_mount
-from volforensic.device.loop_device import loop_device
+from volforensic.device.loops import loop_device
+from volforensic.device.mounting import detached_mount
 from volforensic.device.tree_copy import Progress, TreeCopy
 from volforensic.errors import HostError
 from volforensic.record import Problem
@@ -70,7 +70,7 @@ class _Refused(msgspec.Struct, frozen=True, tag=True):
 _Message: TypeAlias = Viewed | _Step | _Met | _Refused
 
 
-def kernel_view(
+def copied_by_kernel(
     descriptor: int, offset: int, length: int, kind: str, scratch: Scratch
 ) -> Iterator[Progress | Problem | Viewed]:
     """Have the kernel read a filesystem, and copy what it shows into the scratch file as a tar archive.

@@ -22,7 +22,7 @@ class Member(NamedTuple):
 
     ``link`` is the path of the member that has its bytes (tar's hard links). ``number`` and ``tree`` tell its inode; 0
     where it says none that can be believed. ``same`` is where the member begins whose inode it is (cpio's hard links),
-    -1 for one that is nobody else's.
+    -1 for one that is nobody else's. ``problems`` are those of its own headers.
     """
 
     start: int
@@ -32,6 +32,7 @@ class Member(NamedTuple):
     number: int = 0
     tree: int = 0
     same: int = -1
+    problems: tuple[str, ...] = ()
 
 
 class Archive(Protocol):

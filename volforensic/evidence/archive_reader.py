@@ -129,7 +129,8 @@ class ArchiveReader:
             reason = f"the archive has no member {link!r}, to which this hard link leads"
             inode = INVENTED + start
             return Listed(name, inode, 0, allocated=True, node=None, problems=(*_problems(name), reason))
-        return self._read(name, holder, self._directory_number(own, child.member))
+        listed = self._read(name, holder, self._directory_number(own, child.member))
+        return listed if target is None else listed._replace(problems=(*listed.problems, *own.problems))
 
     def _directory_number(self, member: Member, index: int) -> int:
         """Return which directory the member is, -2 for one that is listed already, -1 for none."""

@@ -188,7 +188,9 @@ class TarArchive:
             problems.append("the checksum of its extended header is wrong")
         try:
             if header.type in (b"L", b"K"):
-                value = self._body(position, header, _LONGEST_NAME).rstrip(b"\0")
+                value, rest = _long_name(self._body(position, header, _LONGEST_NAME))
+                if rest:
+                    problems.append(f"its long name or link is damaged behind byte {len(value)}")
                 records.setdefault(b"path" if header.type == b"L" else b"linkpath", value)
                 return
             for keyword, value in pax_records(self._body(position, header, LARGEST_PAX)):
@@ -257,10 +259,18 @@ class TarArchive:
         return None
 
 
+def _long_name(body: bytes) -> tuple[bytes, bool]:
+    """Return a name of GNU tar, which ends with the one NUL byte there is, and whether there are others."""
+    name, _, rest = body.partition(b"\0")
+    return name, bool(rest) or (not name and len(body) > 1)
+
+
 def _rounded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
 def _listed(member: TarMember) -> Member:
     number, tree = member.identity()
-    return Member(member.start, member.name, member.is_directory, member.target(), number, tree)
+    return Member(
+        member.start, member.name, member.is_directory, member.target(), number, tree, problems=member.problems
+    )

@@ -38,8 +38,6 @@ def pax_records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
         blank = body.find(b" ", place, place + 20)
         digits = body[place:blank] if blank > 0 else b""
         if not _WHOLE.match(digits):
-            if not body[place:].strip(b"\0"):
-                return
             raise TarError(f"byte {place} of the extended header: no record begins there")
         end = place + int(digits)
         keyword, equals, value = body[blank + 1 : end - 1].partition(b"=")
