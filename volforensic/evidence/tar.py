@@ -81,13 +81,13 @@ class TarArchive:
 
     def member(self, start: int) -> Member:
         """Return a member; see ``Archive``."""
-        self._held = self._member(start, start)[0]
+        self._held = self._member(start)[0]
         return _listed(self._held)
 
     def node(self, start: int) -> Node:
         """Return a member's node; see ``Archive``."""
         held = self._held
-        member = held if held is not None and held.start == start else self._member(start, start)[0]
+        member = held if held is not None and held.start == start else self._member(start)[0]
         node = build_node(member, self._window, self._read)
         damage = self._damage.get(start)
         if damage:
@@ -96,7 +96,7 @@ class TarArchive:
 
     def extents(self, start: int) -> Iterator[Extent]:
         """Yield a file's runs; see ``Archive``."""
-        member, _ = self._member(start, start)
+        member, _ = self._member(start)
         return member_extents(member, self._window, self._read)
 
     def _next(self, position: int, last: int) -> tuple[TarMember | None, int]:
@@ -108,13 +108,18 @@ class TarArchive:
             return None, behind
         if header.type == b"V":  # the label of a GNU archive
             return None, position + BLOCK
-        return self._member(position, position)
+        return self._member(position, header)
 
-    def _member(self, start: int, position: int) -> tuple[TarMember, int]:
-        """Return the member and where the next begins; _DamagedError where one of its headers is none."""
+    def _member(self, start: int, first: Header | None = None) -> tuple[TarMember, int]:
+        """Return the member and where the next begins; _DamagedError where one of its headers is none.
+
+        ``first`` is the header that stands at its start, where that was read before.
+        """
+        position = start
         extensions = _Extensions(dict(self._globals_at(start)), [], [])
         for _ in range(_MOST_EXTENSIONS):
-            header = self._header(position)
+            header = self._header(position) if first is None else first
+            first = None
             if header.type not in (b"x", b"X", b"L", b"K"):
                 break
             self._take_extension(position, header, extensions)

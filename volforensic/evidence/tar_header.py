@@ -74,12 +74,13 @@ def number(field: bytes) -> int | None:
         value = int.from_bytes(field, "big") & (1 << bits) - 1
         value -= (1 << bits) if value >> bits - 1 else 0
         return value if abs(value) < 1 << 63 else None
-    digits = field.replace(b"\0", b" ").split()
+    digits = field.strip(b" \0")
     if not digits:
         return 0
-    # Some old programs leave the rest of a field as it was behind the first NUL byte or blank.
+    if not digits.isdigit():  # some old programs leave the rest of a field as it was behind the first NUL or blank
+        digits = digits.replace(b"\0", b" ").split()[0]
     try:
-        return int(digits[0], 8) if digits[0].isdigit() else None
+        return int(digits, 8) if digits.isdigit() else None
     except ValueError:
         return None
 
