@@ -22,7 +22,11 @@ _NOT_FOR_FILES = {
 
 
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
-    """A range of the source (bytes) that may hold a filesystem: a partition, or the whole source."""
+    """A range of the source (bytes) that may hold a filesystem: a partition, or the whole source.
+
+    ``disk`` is the number of the disk it lies on, from 0; ``names`` are the device names that a host has for it where
+    they follow from what is in it (``/dev/vg0/root``, ``/dev/mapper/vg0-root``, ``/dev/md0``).
+    """
 
     index: int
     offset: int
@@ -32,6 +36,8 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     uuid: str = ""
     number: int = 0
+    disk: int = 0
+    names: list[str] = []
     filesystem: Filesystem | None = None
 
     @property
@@ -122,7 +128,7 @@ def _volume(place: Workplace, window: Window, index: int, partition: Partition |
         offset=window.offset,
         length=window.length,
         kind=partition.table,
-        description=f"{partition.table} partition {partition.number}, type {partition.type}",
+        description=partition.description,
         label=partition.label,
         uuid=partition.uuid,
         number=partition.number,
