@@ -22,6 +22,7 @@ _HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
 _SIGNATURE = b"EFI PART"
 _USUAL_ARRAY = 128 * 128
 _TAIL = 1 << 20
+_FIRST_ENTRIES = 24
 _GRAIN, _MOST_GRAINS = 1 << 30, 4096  # cloud volumes are whole GiB; where a grown one had its end before
 
 
@@ -29,7 +30,8 @@ class Copy(NamedTuple):
     """One copy of a GPT: its header's fields (sectors), its entries, and how far it can be believed.
 
     ``is_backup`` says which it is, ``sector`` where its header lies; ``is_right`` and ``is_array_right`` are the two
-    checksums, ``is_at_home`` whether MyLBA says where it is.
+    checksums, ``is_at_home`` whether MyLBA says where it is, ``is_array_at_home`` whether its entries were where the
+    header says and not those of another copy.
     """
 
     sector_size: int
@@ -38,6 +40,7 @@ class Copy(NamedTuple):
     is_right: bool
     is_at_home: bool
     is_array_right: bool
+    is_array_at_home: bool
     alternate: int
     entries_checksum: int
     array: bytes
@@ -83,8 +86,9 @@ def gpt_copies(window: Window, sector_size: int, protective_end: int | None, pro
     for sector in _other_places(window, sector_size, primary, protective_end):
         if any(header is not None and header.is_right for place, header in headers.items() if place != 1):
             break
-        if sector not in headers:
-            headers[sector] = _header(window, sector, sector_size, problems)
+        header = None if sector in headers else _header(window, sector, sector_size, problems)
+        if header is not None and header.own == sector:  # else it is one of a table with sectors of another size
+            headers[sector] = header
     found = [(sector, header) for sector, header in headers.items() if header is not None]
     copies = [_copy(window, sector_size, (sector, header), found, problems) for sector, header in found]
     return sorted(copies, key=lambda copy: copy.worth, reverse=True)
@@ -142,7 +146,7 @@ def _copy(
         said.append(f"the GPT says it has {count} entries; {_MOST_ENTRIES} were read")
         count = _MOST_ENTRIES
     size = count * entry_size
-    array, is_array_right = b"", False
+    array, is_array_right, start = b"", False, 0
     for start in _array_places(window, sector_size, place, others, size):
         raw = read_or_note(window, start * sector_size, size, problems)
         is_array_right = bool(raw) and zlib.crc32(raw) == header.entries_checksum
@@ -156,6 +160,7 @@ def _copy(
         is_right=header.is_right,
         is_at_home=header.own == sector,
         is_array_right=is_array_right,
+        is_array_at_home=start == header.entries_at,
         alternate=header.alternate,
         entries_checksum=header.entries_checksum,
         array=array,
@@ -200,7 +205,9 @@ def headless_entries(window: Window, sector_size: int, problems: list[Problem]) 
         entries = [raw[place : place + 128] for place in range(0, len(raw) - 127, 128)]
         found = [_partition(entry, number, sector_size) for number, entry in enumerate(entries, start=1)]
         partitions = [partition for partition in found if partition is not None]
-        if partitions and all(_is_sane(window, entry) for entry in partitions) and _is_apart(partitions):
+        # Read with sectors of another size, an array seems to begin in its middle.
+        is_whole = any(partition.number <= _FIRST_ENTRIES for partition in partitions)
+        if is_whole and all(_is_sane(window, entry) for entry in partitions) and _is_apart(partitions):
             return partitions
     return []
 

@@ -6,6 +6,7 @@ are bounded, sizes clamped, a table inside a partition inside a partition is the
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -114,6 +115,11 @@ def _note_copies(window: Window, copies: Sequence[Copy], problems: list[Problem]
         note(problems, f"{beyond}, the source ends at {window.length}: it is cut", offset=last * size)
     if not best.is_at_home:
         note(problems, "the GPT's header says that it belongs in another sector", offset=best.offset)
+    for copy in copies:
+        if copy.is_array_right and not copy.is_array_at_home:
+            which = "backup" if copy.is_backup else "primary"
+            reason = f"the entries of the {which} GPT are damaged or gone; those of another copy have its checksum"
+            note(problems, reason, offset=copy.offset)
     if not best.is_right:
         note(problems, "the checksum of the GPT's header is wrong in every copy", lost=True, offset=best.offset)
     if not best.is_array_right:
@@ -134,15 +140,11 @@ def _of_mbr(window: Window, record: Record, problems: list[Problem]) -> Table:
     """Return what the MBR says; sectors of 4096 bytes where only they lead to filesystems."""
     if not record.is_table and not _is_unsigned_table(window, record):
         return Table(kind="none", sector_size=512, partitions=[], problems=[])
-    own: list[Problem] = []
-    size = 512
-    partitions = list(mbr_partitions(window, record.entries, record.signature, size, own))
-    if partitions and not begins_filesystem(window, partitions[:_MOST_LOOKS]):
-        others: list[Problem] = []
-        larger = list(mbr_partitions(window, record.entries, record.signature, SECTOR_SIZES[1], others))
-        if not others and begins_filesystem(window, larger[:_MOST_LOOKS]):
-            note(others, "the MBR counts in sectors of 4096 bytes")
-            partitions, own, size = larger, others, SECTOR_SIZES[1]
+    readings = [_mbr_reading(window, record, size) for size in SECTOR_SIZES]
+    size, partitions, own = SECTOR_SIZES[0], readings[0][0], readings[0][1]
+    if _promise(window, readings[1]) > _promise(window, readings[0]):
+        size, partitions, own = SECTOR_SIZES[1], readings[1][0], readings[1][1]
+        note(own, "the MBR counts in sectors of 4096 bytes")
     if partitions and filesystem_type(window) in _WITH_BOOT_CODE:
         partitions = [one for one in partitions if begins_filesystem(window, [one])]
         own = own if partitions else []  # boot code that looks like a table
@@ -152,12 +154,26 @@ def _of_mbr(window: Window, record: Record, problems: list[Problem]) -> Table:
     return Table(kind="mbr" if partitions else "none", sector_size=size, partitions=partitions, problems=[])
 
 
+_Reading: TypeAlias = tuple[list[Partition], list[Problem]]
+
+
+def _mbr_reading(window: Window, record: Record, size: int) -> _Reading:
+    problems: list[Problem] = []
+    return list(mbr_partitions(window, record.entries, record.signature, size, problems)), problems
+
+
+def _promise(window: Window, reading: _Reading) -> tuple[bool, bool, int]:
+    """Return what speaks for a size of sectors: something known begins, nothing is broken, how many begin."""
+    partitions, problems = reading
+    begins = sum(begins_filesystem(window, [one]) for one in partitions[:_MOST_LOOKS])
+    return begins > 0, not problems, begins
+
+
 def _is_unsigned_table(window: Window, record: Record) -> bool:
     """Return whether the first sector has a table to which only the last two bytes are missing."""
     if record.is_signed or not record.has_flags:
         return False
-    found: list[Problem] = []
-    partitions = list(mbr_partitions(window, record.entries, record.signature, 512, found))
+    partitions, found = _mbr_reading(window, record, SECTOR_SIZES[0])
     is_sane = all(one.offset for one in partitions) and all(one.sectors for one in record.entries if one.type)
     return is_sane and not found and begins_filesystem(window, partitions)
 
@@ -184,24 +200,22 @@ def _note_nothing(window: Window, table: Table, problems: list[Problem]) -> None
 
 def _inside(window: Window, partitions: list[Partition], problems: list[Problem]) -> list[Partition]:
     """Return the partitions of tables inside partitions, and name in ``partitions`` those that hold one."""
-    found: list[Partition] = []
-    level = partitions
+    levels = [partitions]
     for _ in range(_DEEPEST):
         following: list[Partition] = []
-        for place, partition in enumerate(level):
-            room = _MOST_INSIDE - len(found) - len(following)
-            inner = _of_partition(window, partition, [*partitions, *found, *following], problems)
+        for place, partition in enumerate(levels[-1]):
+            known = [one for level in levels for one in level] + following
+            room = _MOST_INSIDE - (len(known) - len(partitions))
+            inner = _of_partition(window, partition, known, problems)
             if inner:
-                level[place] = msgspec.structs.replace(partition, holds=inner[0].table)
-                following += inner[: max(0, room)]
+                levels[-1][place] = msgspec.structs.replace(partition, holds=inner[0].table)
+                following += inner[:room]
             if len(inner) > room:
-                note(
-                    problems, f"more than {_MOST_INSIDE} partitions inside partitions; the rest was not read", lost=True
-                )
-                return found + following
-        found += following
-        level = following
-    return found
+                reason = f"more than {_MOST_INSIDE} partitions inside partitions; the rest was not read"
+                note(problems, reason, lost=True)
+                return [one for level in levels[1:] for one in level] + following
+        levels.append(following)
+    return [one for level in levels[1:] for one in level]
 
 
 def _of_partition(
