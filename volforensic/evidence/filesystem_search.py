@@ -15,7 +15,7 @@ from volforensic.record import Problem
 
 _PIECE = 4 << 20
 _SECTOR = 512
-_MOST_LOOKS = 1_000_000
+_MOST_LOOKS = 200_000
 _MOST_CLAIMS = 20_000
 _MOST_FOUND = 1000
 _MOST_UNREAD = 100

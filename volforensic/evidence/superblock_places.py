@@ -138,7 +138,7 @@ def _ntfs(window: Window, sector: int, raw: bytes) -> Claim | None:
     sectors, table, mirror = struct.unpack_from("<QQQ", raw, 40)
     # Above 128 the number of sectors in a cluster is a negative power of two.
     cluster = size * (raw[13] if raw[13] <= 128 else 1 << min(256 - raw[13], 31))
-    for behind in range(cluster // size + 2):
+    for behind in range(10):  # the copy is the volume's last sector, the filesystem ends with a whole cluster
         start = sector - (sectors + behind - 1) * size if behind else sector
         places = (start + number * cluster for number in (table, mirror))
         if start >= 0 and any(window.read_at(place, 4) == b"FILE" for place in places):
