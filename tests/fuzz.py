@@ -23,8 +23,9 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 import hostile_images  # noqa: E402 - a script: its folder and the project's come first
 from media import medium_of  # noqa: E402 - same
 
+from volforensic.evidence.discovery import read_layout  # noqa: E402 - same
 from volforensic.evidence.filesystems import open_filesystem  # noqa: E402 - same
-from volforensic.evidence.layout import Layout, LayoutArguments, read_layout  # noqa: E402 - same
+from volforensic.evidence.layout import Layout, LayoutArguments  # noqa: E402 - same
 from volforensic.evidence.reader import Window  # noqa: E402 - same
 from volforensic.inventory.file_bytes import Loss, stored_chunks  # noqa: E402 - same
 from volforensic.inventory.walk import WalkArguments, walk_filesystem  # noqa: E402 - same
@@ -83,7 +84,7 @@ def read_image(path: Path) -> tuple[set[str], bool]:
     descriptor = os.open(path, os.O_RDONLY)
     size = os.fstat(descriptor).st_size
     place = Workplace(medium_of(descriptor), mmap.mmap(-1, PAGE_USED), None)
-    layout: Layout = next(read_layout(place, LayoutArguments(size=size)))
+    layout: Layout = next(read_layout(place, LayoutArguments(sizes=[size])))
     is_lossy = any(problem.lost for problem in layout.problems) or not any(v.is_readable for v in layout.volumes)
     files: set[str] = set()
     for volume in layout.volumes:

@@ -8,7 +8,8 @@ from pathlib import Path
 from hostile_images import MEBIBYTE, Ext, gpt_disk
 from media import medium_of
 
-from volforensic.evidence.layout import Layout, LayoutArguments, read_layout
+from volforensic.evidence.discovery import read_layout
+from volforensic.evidence.layout import Layout, LayoutArguments
 from volforensic.sandbox.messages import PAGE_USED
 from volforensic.sandbox.worker import Workplace
 
@@ -17,7 +18,7 @@ def layout_of(path: Path) -> Layout:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         place = Workplace(medium_of(descriptor), mmap.mmap(-1, PAGE_USED), None)
-        return next(read_layout(place, LayoutArguments(size=path.stat().st_size)))
+        return next(read_layout(place, LayoutArguments(sizes=[path.stat().st_size])))
     finally:
         os.close(descriptor)
 
