@@ -21,12 +21,16 @@ _LONGEST_REASONS = 2000
 
 
 class Survey(NamedTuple):
-    """Where to look, with what, and whom to tell: ``note`` takes what could not be read."""
+    """Where to look, with what, and whom to tell: ``note`` takes what could not be read.
+
+    ``searches_gaps``: what no partition has is searched for filesystems.
+    """
 
     image: Image
     pool: Pool
     voice: Voice
     note: Callable[[Problem], None]
+    searches_gaps: bool = False
 
     def read_layout(self) -> Layout:
         """Return volumes and filesystems.
@@ -80,7 +84,7 @@ class Survey(NamedTuple):
     def _layout(self) -> Iterator[Layout | Problem]:
         task = Task(
             function="volforensic.evidence.discovery:read_layout",
-            arguments=LayoutArguments(sizes=self.image.sizes),
+            arguments=LayoutArguments(sizes=self.image.sizes, searches_gaps=self.searches_gaps),
             message_type=Layout,
             source=self.image.handle,
             check=LayoutCheck(self.image.sizes),

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 import msgspec
 
+from volforensic.evidence.gaps import FOUND, Gap
 from volforensic.evidence.layout import DiskTable, Layout, LayoutArguments, Volume
 from volforensic.evidence.partitions import Partition, read_table
 from volforensic.evidence.reader import Window
 from volforensic.evidence.recipes import Placed, disk_bases, next_base
 from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
 from volforensic.evidence.spaces import AddressSpace
+from volforensic.evidence.unlisted import find_unlisted
 from volforensic.evidence.volumes.mapped import Found, MappedVolume, Member
 from volforensic.evidence.xfs_log import log_state
 from volforensic.record import Problem
@@ -40,6 +42,7 @@ class _Discovery:
         self._unlocked = {each.address: each.volume for each in given.unlocked}
         self._sizes = given.sizes
         self._keys = given.keys
+        self._searches_gaps = given.searches_gaps
         self._space = AddressSpace()
         self._volumes: list[Volume] = []
         self._problems: list[Problem] = []
@@ -70,10 +73,34 @@ class _Discovery:
             self._add(_whole(self._number(is_whole=number == 0), number, base, size, found))
         for partition in table.partitions:
             self._add_partition(partition, base, number)
-        return DiskTable(address=base, size=size, table=table.kind, sector_size=table.sector_size)
+        gaps = self._add_unlisted(whole, number, [] if is_readable else table.partitions)
+        return DiskTable(
+            address=base,
+            size=size,
+            table=table.kind,
+            sector_size=table.sector_size,
+            gaps=[] if is_readable else gaps,
+        )
+
+    def _add_unlisted(self, whole: Window, disk: int, partitions: list[Partition]) -> list[Gap]:
+        """Add the filesystems that no table names; return the disk's gaps."""
+        volumes = [volume for volume in self._volumes if volume.disk == disk]
+        found = find_unlisted(
+            whole,
+            partitions,
+            lambda _position: self._place.begin_item(0),
+            is_barren=all(volume.filesystem is None for volume in volumes),
+            is_full=self._searches_gaps and bool(partitions),
+        )
+        self._problems += [_moved(problem, whole.offset) for problem in found.problems]
+        for partition in found.partitions:
+            self._add_partition(partition, whole.offset, disk)
+        return found.gaps
 
     def _add_partition(self, partition: Partition, base: int, disk: int) -> None:
         index = self._number()
+        if partition.inside or partition.table == FOUND:
+            self._note_outer(base + partition.offset, partition.length, index)
         window = Window(self._space, base + partition.offset, partition.length)
         found = self._recognised(window, index)
         self._add(
@@ -90,6 +117,13 @@ class _Discovery:
                 filesystem=found,
             )
         )
+
+    def _note_outer(self, offset: int, length: int, index: int) -> None:
+        """Note in the smallest volume around a range that this one is a part of it, where it holds nothing else."""
+        around = [one for one in self._volumes if one.offset <= offset and offset + length <= one.offset + one.length]
+        outer = min(around, key=lambda volume: volume.length, default=None)
+        if outer is not None and outer.filesystem is None:
+            self._note_part(outer.index, index)
 
     def _map(self) -> bool:
         """Map what can be mapped from the volumes that have no parts yet; return whether anything was."""
@@ -138,9 +172,11 @@ class _Discovery:
             self._note_part(member, index)
         self._add(volume)
         if volume.filesystem is None:
-            for partition in read_table(window).partitions:
+            table = read_table(window)
+            self._problems += [_moved(problem, base) for problem in table.problems if table.partitions]
+            for partition in table.partitions:
                 self._note_part(index, self._number())
-                self._add_partition(partition, base, volume.disk)
+                self._add_partition(msgspec.structs.replace(partition, number=0), base, volume.disk)
 
     def _note_part(self, volume: int, part: int) -> None:
         """Note that a volume is a member of another, or holds its partition."""

@@ -1,7 +1,6 @@
 """What lies between the partitions: unpartitioned ranges, and filesystems found there as if a table named them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -17,11 +16,12 @@ FOUND = "found"
 _MOST_TOLD = 10
 
 
-class Gap(NamedTuple):
-    """A range of a disk that no partition has, in bytes."""
+class Gap(msgspec.Struct, frozen=True):
+    """A range of a disk that no partition has, in bytes, and whether it was searched for filesystems."""
 
     offset: int
     length: int
+    is_searched: bool = False
 
 
 def find_gaps(size: int, partitions: Sequence[Partition], smallest: int = SMALLEST_GAP) -> list[Gap]:
