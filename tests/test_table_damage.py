@@ -214,10 +214,18 @@ def test_tables_inside_partitions_are_read_two_deep(tmp_path: Path) -> None:
     assert table.partitions[3].description == "mbr partition 1 inside partition 2, type 0x83"
 
 
-def test_a_missing_signature_hides_no_partition(tmp_path: Path) -> None:
-    path = write(blank(tmp_path, 32), {446: record(entry(0x83, 2048, 4096))[:-2], MEBIBYTE: LUKS})
+@pytest.mark.parametrize("damage", [{510: b"\0\0"}, {446: b"\x47"}, {462: b"\x11", 511: b"\0"}])
+def test_a_damaged_signature_or_flag_hides_no_partition(tmp_path: Path, damage: dict[int, bytes]) -> None:
+    table = record(entry(0x83, 2048, 4096), entry(0x83, 8192, 4096))
+    path = write(write(blank(tmp_path, 32), {446: table, MEBIBYTE: LUKS}), damage)
+    assert numbers(table_of(path)) == [(1, 1, 2), (2, 4, 2)]
+    assert "signature or its flags are damaged" in reasons(table_of(path))
+
+
+def test_an_entry_that_is_half_deleted_is_told(tmp_path: Path) -> None:
+    path = write(blank(tmp_path, 32), {446: record(entry(0x83, 2048, 4096), entry(0, 8192, 4096))})
     assert numbers(table_of(path)) == [(1, 1, 2)]
-    assert "signature is gone" in reasons(table_of(path))
+    assert reasons(table_of(path)) == "entry 2 has the type 0x00, 4096 sectors from 8192: it is none"
 
 
 @pytest.mark.parametrize(
@@ -226,6 +234,7 @@ def test_a_missing_signature_hides_no_partition(tmp_path: Path) -> None:
         ({510: b"\x55\xaa"}, False, "the MBR has no partition"),
         ({446: record(entry(0x83, 1 << 30, 5))}, True, "no partition can be read from it"),
         ({446: record(b"\x77" * 16)}, True, "no partition can be read from it"),
+        ({446: record(entry(0x83, 2048, 100))[:-2]}, True, "looks like a damaged partition table"),
         ({0: b"ER\2\0", 512: b"PM"}, True, "an Apple partition map is not supported"),
         ({512: b"\x57\x45\x56\x82", 644: b"\x57\x45\x56\x82"}, True, "a BSD disklabel is not supported"),
     ],

@@ -92,6 +92,10 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
                 {"volume": tree.volume, "subvolume": text(tree.prefix), "mount_point": text(tree.mount_point or b"/")}
                 for tree in self.trees
             ],
+            "binds": [
+                {"directory": f"{text(tree.prefix)} of volume {tree.volume}", "shown_at": text(tree.mount_point)}
+                for tree in self.binds
+            ],
         }
 
 

@@ -81,6 +81,8 @@ def mbr_partitions(
     for number, entry in enumerate(entries, start=1):
         if entry.is_used and entry.type != PROTECTIVE and not entry.is_extended:
             yield from clamped(window, disk.partition(number, entry.type, entry.first, entry.sectors), problems)
+        elif bool(entry.type) != bool(entry.sectors):
+            note(problems, half_empty(number, entry), offset=446 + 16 * (number - 1))
     number, visited = _FIRST_LOGICAL, set[int]()
     for entry in entries:
         if entry.is_extended:
@@ -91,6 +93,11 @@ def mbr_partitions(
                     return
                 yield from clamped(window, disk.partition(number, kind, first, count), problems)
                 number += 1
+
+
+def half_empty(number: int, entry: Entry) -> str:
+    """Return what is to be said of an entry that was deleted by half, or damaged."""
+    return f"entry {number} has the type {entry.type:#04x}, {entry.sectors} sectors from {entry.first}: it is none"
 
 
 class _Disk(NamedTuple):
@@ -158,6 +165,8 @@ class _Chain:
 
     def _of_record(self, sector: int, size: int, entries: Sequence[Entry]) -> Iterator[tuple[int, int, int]]:
         for place, entry in enumerate(entries):
+            if bool(entry.type) != bool(entry.sectors):
+                self._tell(f"in a record of logical partitions {half_empty(place + 1, entry)}", sector)
             if not entry.is_used or entry.is_extended:
                 continue
             if place >= 2 and entry.first + entry.sectors > size:  # Linux: some tools leave rubbish there

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from volforensic.evidence.gpt import Copy, gpt_copies, gpt_entries, headless_entries
-from volforensic.evidence.mbr import PROTECTIVE, Record, mbr_partitions, read_record
+from volforensic.evidence.mbr import PROTECTIVE, Entry, Record, mbr_partitions, read_record
 from volforensic.evidence.other_tables import other_table
 from volforensic.evidence.partition import Partition, Table, each_once, note, note_overlaps
 from volforensic.evidence.reader import Window
@@ -138,7 +138,7 @@ def _headless(window: Window, problems: list[Problem]) -> Table | None:
 
 def _of_mbr(window: Window, record: Record, problems: list[Problem]) -> Table:
     """Return what the MBR says; sectors of 4096 bytes where only they lead to filesystems."""
-    if not record.is_table and not _is_unsigned_table(window, record):
+    if not record.is_table and not _is_damaged_table(window, record):
         return Table(kind="none", sector_size=512, partitions=[], problems=[])
     readings = [_mbr_reading(window, record, size) for size in SECTOR_SIZES]
     size, partitions, own = SECTOR_SIZES[0], readings[0][0], readings[0][1]
@@ -148,8 +148,8 @@ def _of_mbr(window: Window, record: Record, problems: list[Problem]) -> Table:
     if partitions and filesystem_type(window) in _WITH_BOOT_CODE:
         partitions = [one for one in partitions if begins_filesystem(window, [one])]
         own = own if partitions else []  # boot code that looks like a table
-    if partitions and not record.is_signed:
-        note(own, "the MBR's signature is gone; its partitions were read", offset=510)
+    if partitions and not record.is_table:
+        note(own, "the MBR's signature or its flags are damaged; its partitions were read", offset=446)
     problems.extend(own)
     return Table(kind="mbr" if partitions else "none", sector_size=size, partitions=partitions, problems=[])
 
@@ -169,13 +169,21 @@ def _promise(window: Window, reading: _Reading) -> tuple[bool, bool, int]:
     return begins > 0, not problems, begins
 
 
-def _is_unsigned_table(window: Window, record: Record) -> bool:
-    """Return whether the first sector has a table to which only the last two bytes are missing."""
-    if record.is_signed or not record.has_flags:
+def _is_damaged_table(window: Window, record: Record) -> bool:
+    """Return whether the first sector has a table to which only its last bytes or flags are missing."""
+    used = [entry for entry in record.entries if any(entry)]
+    if not used or used != _sane_entries(window, record) or filesystem_type(window):
         return False
     partitions, found = _mbr_reading(window, record, SECTOR_SIZES[0])
-    is_sane = all(one.offset for one in partitions) and all(one.sectors for one in record.entries if one.type)
-    return is_sane and not found and begins_filesystem(window, partitions)
+    return not found and begins_filesystem(window, partitions)
+
+
+def _sane_entries(window: Window, record: Record) -> list[Entry]:
+    return [
+        entry
+        for entry in record.entries
+        if entry.is_used and entry.first > 0 and (entry.first + entry.sectors) * 512 <= window.length
+    ]
 
 
 def _note_nothing(window: Window, table: Table, problems: list[Problem]) -> None:
@@ -192,6 +200,8 @@ def _note_nothing(window: Window, table: Table, problems: list[Problem]) -> None
     other = other_table(window)
     if other:
         note(problems, f"{other} is not supported: its partitions were not read", lost=True, offset=0)
+    elif not record.is_table and any(not entry.status & 0x7F for entry in _sane_entries(window, record)):
+        note(problems, "the first sector looks like a damaged partition table, which was not read", lost=True, offset=0)
     elif record.is_signed:
         is_lost = any(entry.type for entry in record.entries)
         reason = "the first sector has a boot signature, and no partition can be read from it"
