@@ -29,6 +29,8 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
         "volforensic.evidence.xfs_free",
         "volforensic.evidence.btrfs",
         "volforensic.evidence.squashfs",
+        "volforensic.evidence.archives",
+        "volforensic.evidence.packed",
         "volforensic.inventory.walk",
         "volforensic.inventory.elf_stage",
         "volforensic.inventory.file_worker",

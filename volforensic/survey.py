@@ -23,12 +23,16 @@ _MOST_UNLOCKINGS = 16
 
 
 class Survey(NamedTuple):
-    """Where to look, with what, and whom to tell: ``note`` takes what could not be read."""
+    """Where to look, with what, and whom to tell: ``note`` takes what could not be read.
+
+    ``searches_gaps``: what no partition has is searched for filesystems.
+    """
 
     image: Image
     pool: Pool
     voice: Voice
     note: Callable[[Problem], None]
+    searches_gaps: bool = False
 
     def read_layout(self) -> Layout:
         """Return volumes and filesystems.
@@ -84,7 +88,12 @@ class Survey(NamedTuple):
         self.image.place([], [])
         task = Task(
             function="volforensic.evidence.discovery:read_layout",
-            arguments=LayoutArguments(sizes=self.image.sizes, opened=unlocking.opened, keys=unlocking.keys),
+            arguments=LayoutArguments(
+                sizes=self.image.sizes,
+                searches_gaps=self.searches_gaps,
+                opened=unlocking.opened,
+                keys=unlocking.keys,
+            ),
             message_type=Layout,
             source=self.image.handle,
             check=LayoutCheck(self.image.sizes),
