@@ -5,6 +5,7 @@ and what is not is said, with the logical volumes that it touches.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
 from volforensic.evidence import maps
@@ -157,10 +158,5 @@ def _description(volume: Section, found: maps.Map) -> str:
 
 def _members(assembly: Assembly, found: maps.Map) -> set[int]:
     """Return the indices of the members that a map reads."""
-    places = sorted((one.member.address, one.member.length, one.member.volume) for one in assembly.physical.values())
-    used: set[int] = set()
-    addresses = {run.address for run in runs(found)}
-    for address, length, index in places:
-        if any(address <= one < address + length for one in addresses):
-            used.add(index)
-    return used
+    places = sorted((one.member.address, one.member.volume) for one in assembly.physical.values())
+    return {places[bisect_right(places, (run.address, _MOST_SECTIONS)) - 1][1] for run in runs(found)}
