@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from volforensic.evidence.archive_signatures import ARCHIVES
 from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.node import Reader
 from volforensic.evidence.reader import Window
@@ -34,6 +35,10 @@ def open_filesystem(  # noqa: PLR0913 - what a reader may want to know
         from volforensic.evidence.squashfs import SquashfsReader  # noqa: PLC0415 - see above
 
         return SquashfsReader(window, begin_item, skipped)
+    if kind in ARCHIVES:
+        from volforensic.evidence.archives import open_archive  # noqa: PLC0415 - see above
+
+        return open_archive(kind, window, begin_item, skipped)
     from volforensic.evidence.tsk import open_with_tsk  # noqa: PLC0415 - see above
 
     return open_with_tsk(kind, window, begin_item, skipped)

@@ -9,6 +9,7 @@ from functools import partial
 
 import msgspec
 
+from volforensic.evidence.archive_signatures import ARCHIVES
 from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.layout import Layout, Volume
 from volforensic.evidence.reader import Window
@@ -99,6 +100,8 @@ def _reader(
     if kind == "squashfs":
         superblock = squashfs_superblock(window)
         return superblock.size if superblock else 0, _nothing_free
+    if kind in ARCHIVES:
+        return window.length, _nothing_free
     if kind in {"fat", "ntfs"}:
         from volforensic.evidence import fat_free  # noqa: PLC0415 - see above
 
@@ -109,7 +112,7 @@ def _reader(
 
 
 def _nothing_free(_window: Window, _begin_item: Callable[[int], None]) -> Iterator[Run | Unknown]:
-    """Yield nothing: a squashfs is written whole, without gaps."""
+    """Yield nothing: a squashfs and an archive are written whole, without gaps."""
     return iter(())
 
 

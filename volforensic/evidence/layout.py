@@ -3,6 +3,7 @@
 import msgspec
 
 from volforensic.evidence.devices import DeviceRange
+from volforensic.evidence.gaps import Gap
 from volforensic.evidence.maps import Map
 from volforensic.evidence.recipes import Placed
 from volforensic.evidence.signatures import READABLE, Filesystem
@@ -70,12 +71,16 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DiskTable(msgspec.Struct, frozen=True, kw_only=True):
-    """One disk: where it is in the address space (bytes), its partition table's kind and sector size in bytes."""
+    """One disk: where it is in the address space (bytes), its partition table's kind and sector size in bytes.
+
+    ``gaps`` are the ranges of the disk (bytes from its beginning) that no partition has.
+    """
 
     address: int
     size: int
     table: str
     sector_size: int
+    gaps: list[Gap] = []
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +127,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         return described
 
 
-class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
+class OpenedVolume(msgspec.Struct, frozen=True, kw_only=True):
     """An encrypted volume that was opened: the address where it begins, and what it holds."""
 
     address: int
@@ -130,12 +135,16 @@ class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LayoutArguments(msgspec.Struct, frozen=True, kw_only=True):
-    """The sizes of the disks in bytes, and the encrypted volumes that were opened, with the keys of their maps."""
+    """The sizes of the disks in bytes, and the encrypted volumes that were opened, with the keys of their maps.
+
+    ``searches_gaps``: what no partition has is searched for filesystems.
+    """
 
     sizes: list[int]
-    unlocked: list[Unlocked] = []
+    searches_gaps: bool = False
+    opened: list[OpenedVolume] = []
     keys: list[bytes] = []
 
     def __repr__(self) -> str:
         """Say how much there is, and no key."""
-        return f"LayoutArguments({self.sizes}, {len(self.unlocked)} unlocked)"
+        return f"LayoutArguments({self.sizes}, {len(self.opened)} opened)"

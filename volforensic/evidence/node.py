@@ -35,7 +35,23 @@ ENCRYPTED_BYTES = "it is encrypted (fscrypt): its bytes and its hash are those o
 ENCRYPTED_TREE = "encrypted by fscrypt, the key is not in the evidence: names and contents are ciphertext"
 TOLD_BY_TREE = (ENCRYPTED_BYTES,)
 """Problems of an entry that its directory tells for the whole tree: each has them in its row, none its own record."""
-HARMLESS = (SLASH_IN_NAME, REACHED_BEFORE, TIME_OUT_OF_RANGE)
+NOT_IN_ARCHIVE = "the archive has no member for this directory: only those in it"
+LISTED_BEFORE = "an earlier member of the archive is the same directory: what is in it is listed there"
+UP_IN_NAME = "the archive has this name with a component '..': it leads nowhere here"
+MORE_MEMBERS = "members follow the end of the archive: they are listed too"
+SEVERAL_ARCHIVES = "several archives follow on each other: their members are listed together"
+UNKNOWN_TYPE = "the archive has a type for it that is not known: it is listed as a file"
+HARMLESS = (
+    SLASH_IN_NAME,
+    REACHED_BEFORE,
+    TIME_OUT_OF_RANGE,
+    NOT_IN_ARCHIVE,
+    LISTED_BEFORE,
+    UP_IN_NAME,
+    MORE_MEMBERS,
+    SEVERAL_ARCHIVES,
+    UNKNOWN_TYPE,
+)
 """Problems of an entry that cost nothing: everything was read."""
 
 

@@ -11,6 +11,7 @@ import uuid
 
 import msgspec
 
+from volforensic.evidence.archive_signatures import ARCHIVES, archive_kind
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import (
     btrfs_superblock,
@@ -30,7 +31,7 @@ _EXT_RESERVED, _XFS_RESERVED = 9, 2  # inodes in use that have no name: 1 to 10 
 _PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
 _SUSPENDED = (b"S1SUSPEND", b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001", b"\xed\xc3\x02\xe9\x98\x56\xe5\x0c")
 SUSPENDED = "it holds the memory of a machine that was suspended (hibernation)"
-READABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "fat", "exfat", "ntfs", "iso9660", "squashfs")
+READABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "fat", "exfat", "ntfs", "iso9660", "squashfs", *ARCHIVES)
 
 
 class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +56,25 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recognise(window: Window) -> Filesystem | None:
-    """Return the filesystem (or what else is known by a signature) at the start of the window, or None."""
+    """Return the filesystem (or what else is known by a signature) at the start of the window, or None.
+
+    Archives are looked for only where the window is a whole disk; a filesystem that can be read goes before them.
+    """
+    found = _filesystem(window)
+    archive = archive_kind(window) if window.offset == 0 and window.length == window.medium.size else ""
+    if not archive:
+        return found
+    if found is None or found.type not in READABLE or found.unread:
+        return Filesystem(type=archive, remark=_beside(found.type) if found else "")
+    remark = "; ".join(filter(None, (found.remark, _beside(archive))))
+    return msgspec.structs.replace(found, remark=remark)
+
+
+def _beside(kind: str) -> str:
+    return f"there is a signature of {kind} too: it was not read as one"
+
+
+def _filesystem(window: Window) -> Filesystem | None:
     head = window.read_at(0, _HEAD)
     # A copy of an ext superblock may be left of what was here before: other signatures come first.
     has_ext = head[1080:1082] == b"\x53\xef"
@@ -174,7 +193,7 @@ def _btrfs(_head: bytes, window: Window) -> Filesystem | None:
 
 def _luks(head: bytes, _window: Window) -> Filesystem | None:
     if head.startswith(b"LUKS\xba\xbe"):
-        return Filesystem(type="luks", uuid=_name(head[168:208]), unread="it is encrypted and there is no key")
+        return Filesystem(type="luks", uuid=_name(head[168:208]), unread="it is encrypted")
     return None
 
 
