@@ -96,10 +96,7 @@ class Survey(NamedTuple):
         task = Task(
             function="volforensic.evidence.discovery:read_layout",
             arguments=LayoutArguments(
-                sizes=self.image.sizes,
-                searches_gaps=self.searches_gaps,
-                opened=unlocking.opened,
-                keys=unlocking.keys,
+                sizes=self.image.sizes, searches_gaps=self.searches_gaps, opened=unlocking.opened, keys=unlocking.keys
             ),
             message_type=Layout,
             source=self.image.handle,
