@@ -327,16 +327,13 @@ def test_a_damaged_keyslot_costs_itself_only() -> None:
 
 
 def test_a_search_as_a_whole_is_bounded() -> None:
-    volume = luks2(PLAIN, [FIRST] * 3, USUAL._replace(iterations=900))
-    unlocked = opening(volume, Secrets((b"a", b"b", b"c")), Allowance(seconds=1))
-    assert "none of the 3 keys" in reasons(unlocked)
     many = Secrets(tuple(b"%d" % number for number in range(100)))
 
     def edit(text: dict[str, Any]) -> None:
-        text["keyslots"]["0"]["kdf"]["iterations"] = 400_000
+        text["keyslots"]["0"]["kdf"]["iterations"] = 90_000
 
     costly = luks2(PLAIN, [FIRST], USUAL._replace(edit=edit))
-    assert "search would take more than" in reasons(opening(costly, many, Allowance(seconds=1)))
+    assert "search would take more than about 1 seconds" in reasons(opening(costly, many, Allowance(seconds=0.1)))
 
 
 def test_costs_are_estimated_before_anything_is_derived() -> None:
@@ -451,15 +448,15 @@ def test_a_worker_without_the_memory_that_argon2_wants_says_so(tmp_path: Path) -
 
 
 @pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
-@pytest.mark.parametrize("options", ["", ",cipher-alg=aes-128,cipher-mode=cbc,ivgen-alg=essiv,ivgen-hash-alg=sha256"])
-def test_what_qemu_encrypts(tmp_path: Path, options: str) -> None:
+def test_what_qemu_encrypts(tmp_path: Path) -> None:
     raw, made = tmp_path / "raw", tmp_path / "luks"
     raw.write_bytes(PLAIN)
     secret = "secret,id=key,data=" + SECOND.decode()
-    given = f"key-secret=key,iter-time=10{options}"
-    subprocess.run(
-        ["qemu-img", "convert", "-q", "-O", "luks", "--object", secret, "-o", given, raw, made], check=True, timeout=60
-    )
+    convert = ["qemu-img", "convert", "-q", "-O", "luks", "--object", secret, "-o", "key-secret=key,iter-time=10"]
+    run = subprocess.run([*convert, raw, made], capture_output=True, text=True, check=False)
+    if "accurate CPU usage" in run.stderr:
+        pytest.skip("qemu-img cannot measure how many iterations it wants: the host is too busy")
+    assert run.returncode == 0, run.stderr
     volume = made.read_bytes()
     unlocked = opening(volume)
     assert plain(unlocked, volume)[: len(PLAIN)] == PLAIN
