@@ -106,25 +106,25 @@ class DiskOpener(NamedTuple):
         return True
 
     def _found(self, path: Path, references: Sequence[Reference]) -> Iterator[Source]:
+        neighbours = _neighbours(path)
         for reference in references:
-            beside = _beside(path, reference.name)
+            beside = _beside(neighbours, reference.name)
             if beside is not None:
                 yield self._opened(beside, must_be_file=True)
-            elif reference.is_optional:
-                return  # segments come in order: behind the first that is not there, none is looked for
-            else:
+            elif not reference.is_optional:
                 raise _absent(path, reference)
 
     def _parent(self, path: Path, facts: ContainerFacts) -> Path | None:
         wanted = [reference for reference in facts.references if reference.role == "parent"]
         if not wanted:
             return None
+        neighbours = _neighbours(path)
         for reference in wanted:
             name = _last_component(reference.name)
             for parent in self.parents:
                 if os.fsencode(parent.name).lower() == name.lower() or len(self.parents) == 1:
                     return parent
-            beside = _beside(path, reference.name)
+            beside = _beside(neighbours, reference.name)
             if beside is not None:
                 return beside
         raise _absent(path, wanted[0])
@@ -175,16 +175,20 @@ def _last_component(name: bytes) -> bytes:
     return b"" if last in (b".", b"..") or b"\0" in last or len(last) > 255 else last
 
 
-def _beside(path: Path, name: bytes) -> Path | None:
-    """Return the file of this name in the folder of ``path``, in another case where there is none in this."""
+def _neighbours(path: Path) -> dict[bytes, Path]:
+    """Return what lies in the folder of ``path``, by name and, where no other name is the same, by it in lower case."""
+    try:
+        entries = sorted(path.parent.iterdir())
+    except OSError as error:
+        raise SourceError(str(path.parent), f"cannot be listed: {error.strerror}") from error
+    by_name = {os.fsencode(entry.name): entry for entry in entries}
+    return {**{name.lower(): entry for name, entry in reversed(by_name.items())}, **by_name}
+
+
+def _beside(neighbours: dict[bytes, Path], name: bytes) -> Path | None:
+    """Return the file of this name, in another case where there is none in this."""
     last = _last_component(name)
-    if not last:
-        return None
-    same = path.parent / os.fsdecode(last)
-    if same.exists():
-        return same
-    others = (each for each in path.parent.iterdir() if os.fsencode(each.name).lower() == last.lower())
-    return next(others, None)
+    return neighbours.get(last) or neighbours.get(last.lower())
 
 
 def _absent(path: Path, reference: Reference) -> SourceError:
