@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 import zstandard
-from hostile_images import BUILDERS, CRON_COMMAND, Ext
+
+from images.hostile import ALL as BUILDERS
+from images.hostile.ext_disk import Ext
+from images.hostile.kit import CRON_COMMAND
 
 PROCESSOR_SECONDS = 60
 IN_EVERY_RUN = (

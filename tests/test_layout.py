@@ -5,9 +5,11 @@ import os
 import struct
 from pathlib import Path
 
-from hostile_images import MEBIBYTE, Ext, gpt_disk
 from media import medium_of
 
+from images.hostile.ext_disk import Ext
+from images.hostile.kit import MEBIBYTE
+from images.hostile.tables import gpt_disk
 from volforensic.evidence.layout import Layout, LayoutArguments, read_layout
 from volforensic.sandbox.messages import PAGE_USED
 from volforensic.sandbox.worker import Workplace

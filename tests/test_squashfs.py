@@ -16,12 +16,12 @@ import zstandard
 from collection_runs import disk
 from command_line import run, triage
 from fuzz import in_child, mutant, read_image, used_sectors
-from hostile_images import CRON_COMMAND, good_tree
 from loop_mounts import mounted
 from media import medium_of
 from squashfs_images import COMPRESSIONS, squashfs_image
 from test_walk import Walked, kernel_rows, our_rows
 
+from images.hostile.kit import CRON_COMMAND, good_tree
 from volforensic.evidence.filesystems import open_filesystem, open_with_library
 from volforensic.evidence.node import REACHED_BEFORE, Node, Reader
 from volforensic.evidence.reader import Window

@@ -4,9 +4,9 @@ import os
 import random
 from pathlib import Path
 
-from hostile_images import xfs_image
 from media import medium_of
 
+from images.hostile.other_disks import xfs_image
 from volforensic.evidence.node import Node
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import crc32c

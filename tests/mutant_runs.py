@@ -1,0 +1,176 @@
+"""Reads mutants in limited children and judges them: deaths, runs over the budget, silent losses.
+
+A child is forked from this warm process and reads mutants until one ends it; the next child goes on behind that one.
+"""
+
+import hashlib
+import json
+import mmap
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from mutants import MutantMedium, mutant, used_sectors
+
+from volforensic.evidence.filesystems import open_filesystem
+from volforensic.evidence.layout import Layout, LayoutArguments, Volume, read_layout
+from volforensic.evidence.reader import Window
+from volforensic.inventory.file_bytes import Loss, stored_chunks
+from volforensic.inventory.walk import WalkArguments, walk_filesystem
+from volforensic.medium import Medium
+from volforensic.sandbox.messages import PAGE_USED
+from volforensic.sandbox.worker import Workplace
+
+PROCESSOR_SECONDS = 20
+MEMORY = 1 << 30
+_MOST_READ = 16 << 20
+_AT_ONCE = 100
+
+
+class Reading(NamedTuple):
+    """What reading a disk gave: how many bytes of each file were had, how many names there are, what was said of it.
+
+    Files are keyed by subvolume, inode and type: a changed name is still a name. ``said`` is "" where no loss was told.
+    """
+
+    files: dict[str, int]
+    names: int
+    said: str
+
+
+class Verdict(NamedTuple):
+    """What came of a mutant: fine, said, silent, death; and why."""
+
+    number: int
+    verdict: str
+    reason: str = ""
+
+
+def read_disk(medium: Medium, *, hashes: dict[str, str] | None = None) -> Reading:
+    """Read a disk as the workers do: its layout, each walk, the bytes of each file."""
+    place = Workplace(medium, mmap.mmap(-1, PAGE_USED), None)
+    layout: Layout = next(read_layout(place, LayoutArguments(size=medium.size)))
+    told = [problem.reason for problem in layout.problems if problem.lost]
+    if not any(volume.is_readable for volume in layout.volumes):
+        told.append("nothing that can be read")
+    files: dict[str, int] = {}
+    names = 0
+    for volume in layout.volumes:
+        if volume.is_readable and volume.filesystem is not None:
+            names += _walk(place, volume, files, told, hashes)
+    return Reading(files, names, "; ".join(told[:3]))
+
+
+def _walk(
+    place: Workplace, volume: Volume, files: dict[str, int], told: list[str], hashes: dict[str, str] | None
+) -> int:
+    kind = volume.filesystem.type if volume.filesystem else ""
+    given = WalkArguments(volume=volume.index, offset=volume.offset, length=volume.length, kind=kind)
+    names = 0
+    try:
+        reader = open_filesystem(kind, Window(place.source, volume.offset, volume.length), lambda _: None)
+        for message in walk_filesystem(place, given):
+            told += (problem.reason for problem in message.problems if problem.lost)
+            for entry in message.entries:
+                if not entry.allocated:
+                    continue
+                names += 1
+                told += entry.problems
+                key = f"{entry.tree}:{entry.inode} {entry.type}"
+                files[key] = entry.size
+                if entry.type != "file" or entry.size > _MOST_READ:
+                    continue
+                losses: list[Loss] = []
+                digest = hashlib.sha256()
+                chunks = list(stored_chunks(place.source, entry, lambda _: reader, losses))
+                files[key] = sum(len(chunk.data) for chunk in chunks)
+                told += map(str, losses)
+                if hashes is not None:
+                    for chunk in chunks:
+                        digest.update(chunk.data)
+                    hashes[key] = digest.hexdigest()
+    except Exception as error:  # noqa: BLE001 - what a worker says of itself when its reader gives up
+        told.append(f"the walk broke off: {type(error).__name__}: {error}"[:200])
+    return names
+
+
+def judged(name: str, disk: bytes, seed: int, numbers: range) -> Iterator[Verdict]:
+    """Yield a verdict for each mutant of the disk.
+
+    Raises:
+        ValueError: The disk itself does not read well.
+    """
+    whole = read_disk(MutantMedium(disk, len(disk)))
+    if whole.said or not whole.files:
+        raise ValueError(f"{name}: the disk itself does not read: {whole.said}")
+    used = used_sectors(disk)
+    waiting = numbers
+    while waiting:
+        batch, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
+        while batch:
+            for verdict in _in_child(name, disk, used, seed, batch, whole):
+                yield verdict
+                batch = batch[1:]
+
+
+def _in_child(
+    name: str, disk: bytes, used: list[int], seed: int, numbers: range, whole: Reading
+) -> Iterator[Verdict]:
+    """Yield verdicts up to the mutant that ends the child, that one's death last."""
+    reader, writer = os.pipe()
+    process = os.fork()
+    if not process:
+        os.close(reader)
+        status = 1
+        try:
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+            with os.fdopen(writer, "w", buffering=1) as output:
+                for number in numbers:
+                    _limit_processor()
+                    print(json.dumps(_judge(disk, used, f"{seed}:{name}:{number}", number, whole)), file=output)
+            status = 0
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the finding
+            os.write(2, f"    {type(error).__name__}: {error}\n"[:300].encode())
+        finally:
+            os._exit(status)
+    os.close(writer)
+    done = 0
+    with os.fdopen(reader) as lines:
+        for line in lines:
+            yield Verdict(*json.loads(line))
+            done += 1
+    ended = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if done < len(numbers):
+        yield Verdict(numbers[done], "death", _described(ended))
+
+
+def _limit_processor() -> None:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = int(usage.ru_utime + usage.ru_stime) + PROCESSOR_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard < 0 else min(soft, hard), hard))
+
+
+def _described(ended: int) -> str:
+    if ended >= 0:
+        return f"ended with {ended}"
+    return f"died of {signal.Signals(-ended).name}"
+
+
+def _judge(disk: bytes, used: list[int], name: str, number: int, whole: Reading) -> list[Any]:
+    damage = mutant(disk, used, name)
+    data = bytearray(disk)
+    for place, edit in damage.edits:
+        data[place : place + len(edit)] = edit
+    found = read_disk(MutantMedium(data, damage.size, damage.unreadable))
+    if found.said:
+        return [number, "said", found.said[:200]]
+    lost = sorted(set(whole.files) - set(found.files))
+    if lost or found.names < whole.names:
+        return [number, "silent", f"missing {lost[:3]}, {found.names} of {whole.names} names"]
+    shorter = [key for key, size in whole.files.items() if found.files[key] < size]
+    if shorter:
+        return [number, "silent", f"shorter: {shorter[:3]}"]
+    return [number, "fine"]
