@@ -10,12 +10,13 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from mutants import MutantMedium, mutant, used_sectors
+from mutants import Mutant, MutantMedium, mutant, used_sectors
 
 from volforensic.evidence.filesystems import open_filesystem
 from volforensic.evidence.layout import Layout, LayoutArguments, Volume, read_layout
+from volforensic.evidence.node import HARMLESS
 from volforensic.evidence.reader import Window
 from volforensic.inventory.file_bytes import Loss, stored_chunks
 from volforensic.inventory.walk import WalkArguments, walk_filesystem
@@ -77,7 +78,9 @@ def _walk(
                 if not entry.allocated:
                     continue
                 names += 1
-                told += entry.problems
+                if not entry.has_inode:
+                    told.append("an inode that could not be read")
+                told += (problem for problem in entry.problems if problem not in HARMLESS)
                 key = f"{entry.tree}:{entry.inode} {entry.type}"
                 files[key] = entry.size
                 if entry.type != "file" or entry.size > _MOST_READ:
@@ -106,17 +109,18 @@ def judged(name: str, disk: bytes, seed: int, numbers: range) -> Iterator[Verdic
     if whole.said or not whole.files:
         raise ValueError(f"{name}: the disk itself does not read: {whole.said}")
     used = used_sectors(disk)
+    changing = bytearray(disk)
     waiting = numbers
     while waiting:
         batch, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
         while batch:
-            for verdict in _in_child(name, disk, used, seed, batch, whole):
+            for verdict in _in_child(name, changing, used, seed, batch, whole):
                 yield verdict
                 batch = batch[1:]
 
 
 def _in_child(
-    name: str, disk: bytes, used: list[int], seed: int, numbers: range, whole: Reading
+    name: str, disk: bytearray, used: list[int], seed: int, numbers: range, whole: Reading
 ) -> Iterator[Verdict]:
     """Yield verdicts up to the mutant that ends the child, that one's death last."""
     reader, writer = os.pipe()
@@ -127,9 +131,9 @@ def _in_child(
         try:
             resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
             with os.fdopen(writer, "w", buffering=1) as output:
-                for number in numbers:
+                for damage in (mutant(disk, used, f"{seed}:{name}:{number}") for number in numbers):
                     _limit_processor()
-                    print(json.dumps(_judge(disk, used, f"{seed}:{name}:{number}", number, whole)), file=output)
+                    print(json.dumps(_judged(disk, damage, whole)), file=output)
             status = 0
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the finding
             os.write(2, f"    {type(error).__name__}: {error}\n"[:300].encode())
@@ -139,7 +143,7 @@ def _in_child(
     done = 0
     with os.fdopen(reader) as lines:
         for line in lines:
-            yield Verdict(*json.loads(line))
+            yield Verdict(numbers[done], *json.loads(line))
             done += 1
     ended = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     if done < len(numbers):
@@ -159,18 +163,17 @@ def _described(ended: int) -> str:
     return f"died of {signal.Signals(-ended).name}"
 
 
-def _judge(disk: bytes, used: list[int], name: str, number: int, whole: Reading) -> list[Any]:
-    damage = mutant(disk, used, name)
-    data = bytearray(disk)
+def _judged(disk: bytearray, damage: Mutant, whole: Reading) -> list[str]:
+    kept = [(place, bytes(disk[place : place + len(edit)])) for place, edit in damage.edits]
     for place, edit in damage.edits:
-        data[place : place + len(edit)] = edit
-    found = read_disk(MutantMedium(data, damage.size, damage.unreadable))
+        disk[place : place + len(edit)] = edit
+    found = read_disk(MutantMedium(disk, damage.size, damage.unreadable))
+    for place, old in reversed(kept):
+        disk[place : place + len(old)] = old
     if found.said:
-        return [number, "said", found.said[:200]]
+        return ["said", found.said[:200]]
     lost = sorted(set(whole.files) - set(found.files))
     if lost or found.names < whole.names:
-        return [number, "silent", f"missing {lost[:3]}, {found.names} of {whole.names} names"]
+        return ["silent", f"missing {lost[:3]}, {found.names} of {whole.names} names"]
     shorter = [key for key, size in whole.files.items() if found.files[key] < size]
-    if shorter:
-        return [number, "silent", f"shorter: {shorter[:3]}"]
-    return [number, "fine"]
+    return ["silent", f"shorter: {shorter[:3]}"] if shorter else ["fine"]

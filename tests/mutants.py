@@ -53,7 +53,7 @@ def used_sectors(disk: bytes) -> list[int]:
     return [start // SECTOR for start in range(0, len(disk), SECTOR) if disk[start : start + SECTOR] != empty]
 
 
-def mutant(disk: bytes, used: list[int], name: str) -> Mutant:
+def mutant(disk: bytes | bytearray, used: list[int], name: str) -> Mutant:
     """Return the mutant of this name: one to six edits, half of them in the first tenth of what is used."""
     chance = random.Random(name)  # noqa: S311 - wanted: the same each time
     data: dict[int, bytes] = {}
@@ -66,7 +66,7 @@ def mutant(disk: bytes, used: list[int], name: str) -> Mutant:
             unreadable.update(range(sector, sector + chance.choice((1, 1, 8))))
             continue
         start = sector * SECTOR
-        old = data.get(sector, disk[start : start + SECTOR])
+        old = data.get(sector, bytes(disk[start : start + SECTOR]))
         new = _edited(old, disk, used, chance)
         data[sector] = new
         edits.append((start, new))
@@ -74,11 +74,11 @@ def mutant(disk: bytes, used: list[int], name: str) -> Mutant:
     return Mutant(tuple(edits), size, frozenset(unreadable))
 
 
-def _edited(old: bytes, disk: bytes, used: list[int], chance: random.Random) -> bytes:
+def _edited(old: bytes, disk: bytes | bytearray, used: list[int], chance: random.Random) -> bytes:
     kind = chance.randrange(10)
     if kind == 5:
         other = chance.choice(used) * SECTOR
-        return disk[other : other + SECTOR]
+        return bytes(disk[other : other + SECTOR])
     if kind == 6:
         return bytes(len(old))
     if kind == 7:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from volforensic.evidence.bad_sectors import AroundMedium
 from volforensic.evidence.partitions import Partition, read_table
 from volforensic.evidence.reader import Window
 from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
@@ -12,6 +13,7 @@ from volforensic.medium import Medium
 from volforensic.record import Problem, Row
 from volforensic.sandbox.worker import Workplace
 
+_MOST_UNREAD = 100
 _NOT_FOR_FILES = {
     "21686148-6449-6e6f-744e-656564454649": "BIOS boot partition",
     "9e1a2d38-c612-4316-aa26-8b49521e5a8b": "PReP boot partition",
@@ -88,10 +90,11 @@ class LayoutArguments(msgspec.Struct, frozen=True, kw_only=True):
 def read_layout(place: Workplace, arguments: object) -> Iterator[Layout]:
     """Yield the one layout of the source: worker function, arguments as ``LayoutArguments``."""
     size = msgspec.convert(arguments, LayoutArguments).size
-    whole = Window(place.source, 0, size)
+    medium = AroundMedium(place.source)
+    whole = Window(medium, 0, size)
     table = read_table(whole)
     volumes = [
-        _volume(place, Window(place.source, partition.offset, partition.length), index, partition)
+        _volume(place, Window(medium, partition.offset, partition.length), index, partition)
         for index, partition in enumerate(table.partitions, start=1)
     ]
     problems = list(table.problems)
@@ -104,8 +107,14 @@ def read_layout(place: Workplace, arguments: object) -> Iterator[Layout]:
     elif not volumes:
         volumes.append(_volume(place, whole, 0, None))
     for volume in volumes:
-        problems.extend(_volume_problems(volume, place.source))
+        problems.extend(_volume_problems(volume, medium))
+    problems.extend(_unread(run) for run in medium.runs()[:_MOST_UNREAD])
     yield Layout(table=table.kind, sector_size=table.sector_size, volumes=volumes, problems=problems)
+
+
+def _unread(run: tuple[int, int]) -> Problem:
+    reason = "read error: what stands here of tables and superblocks is not known"
+    return Problem(stage="layout", reason=reason, offset=run[0], length=run[1])
 
 
 def _volume(place: Workplace, window: Window, index: int, partition: Partition | None) -> Volume:

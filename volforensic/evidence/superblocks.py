@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
+from volforensic.evidence.bad_sectors import around
 from volforensic.evidence.reader import Window
 
 _EXT_SIZE = 1024
@@ -48,6 +49,7 @@ def checksum_is_right(data: bytes, place: int) -> bool:
 
 def ext_superblock(window: Window) -> SuperblockCopy | None:
     """Return the superblock of an ext filesystem: the first, or where it cannot be right a copy that can."""
+    window = around(window)  # a superblock that does not read is one that is not there: layout says where
     first = SuperblockCopy(window.read_at(1024, _EXT_SIZE))
     has_magic = first.raw[56:58] == b"\x53\xef" and len(first.raw) == _EXT_SIZE
     wrong = _ext_fault(first.raw) if has_magic else "it has no signature"
@@ -113,6 +115,7 @@ def btrfs_checksum_is_right(raw: bytes, checksum_type: int) -> bool:
 def btrfs_superblock(window: Window) -> SuperblockCopy | None:
     """Return the first superblock of a btrfs whose checksum is right; the first with a signature where none is."""
     found = []
+    window = around(window)
     for number, place in enumerate(_BTRFS_PLACES):
         raw = window.read_at(place, _BTRFS_SIZE)
         if len(raw) == _BTRFS_SIZE and raw[64:72] == b"_BHRfS_M":
