@@ -21,8 +21,6 @@ from volforensic.evidence.superblocks import (
 )
 
 _EXT_RECOVER, _EXT_JOURNAL_DEVICE = 0x4, 0x8
-_EXT_BIGALLOC = 0x200
-_EXT_META_BG = 0x10
 _EXT_WIDE = 0x80
 _HEAD = 64 << 10
 _EXT_RESERVED, _XFS_RESERVED = 9, 2  # inodes in use that have no name: 1 to 10 but the root; the realtime maps
@@ -87,10 +85,6 @@ def _ext(_head: bytes, window: Window) -> Filesystem | None:
     unread = ""
     if incompatible & _EXT_JOURNAL_DEVICE:
         unread = "this is an external journal"
-    elif read_only & _EXT_BIGALLOC:
-        unread = "bigalloc is not supported"
-    elif incompatible & _EXT_META_BG:
-        unread = "meta_bg is not supported"
     return Filesystem(
         type=kind,
         label=_name(superblock[120:136]),
