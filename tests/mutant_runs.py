@@ -110,18 +110,16 @@ def judged(name: str, disk: bytes, seed: int, numbers: range) -> Iterator[Verdic
         raise ValueError(f"{name}: the disk itself does not read: {whole.said}")
     used = used_sectors(disk)
     changing = bytearray(disk)
-    waiting = numbers
+    waiting = list(numbers)
     while waiting:
-        batch, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
-        while batch:
-            for verdict in _in_child(name, changing, used, seed, batch, whole):
-                yield verdict
-                batch = batch[1:]
+        batch = waiting[:_AT_ONCE]
+        damages = (mutant(changing, used, f"{seed}:{name}:{number}") for number in batch)
+        for number, (verdict, reason) in zip(batch, _in_child(changing, damages, whole), strict=False):
+            yield Verdict(number, verdict, reason)
+            waiting = waiting[1:]
 
 
-def _in_child(
-    name: str, disk: bytearray, used: list[int], seed: int, numbers: range, whole: Reading
-) -> Iterator[Verdict]:
+def _in_child(disk: bytearray, damages: Iterator[Mutant], whole: Reading) -> Iterator[tuple[str, str]]:
     """Yield verdicts up to the mutant that ends the child, that one's death last."""
     reader, writer = os.pipe()
     process = os.fork()
@@ -131,7 +129,7 @@ def _in_child(
         try:
             resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
             with os.fdopen(writer, "w", buffering=1) as output:
-                for damage in (mutant(disk, used, f"{seed}:{name}:{number}") for number in numbers):
+                for damage in damages:
                     _limit_processor()
                     print(json.dumps(_judged(disk, damage, whole)), file=output)
             status = 0
@@ -140,14 +138,13 @@ def _in_child(
         finally:
             os._exit(status)
     os.close(writer)
-    done = 0
     with os.fdopen(reader) as lines:
         for line in lines:
-            yield Verdict(numbers[done], *json.loads(line))
-            done += 1
+            verdict, reason = json.loads(line)
+            yield verdict, reason
     ended = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    if done < len(numbers):
-        yield Verdict(numbers[done], "death", _described(ended))
+    if ended:
+        yield "death", _described(ended)
 
 
 def _limit_processor() -> None:
@@ -163,7 +160,7 @@ def _described(ended: int) -> str:
     return f"died of {signal.Signals(-ended).name}"
 
 
-def _judged(disk: bytearray, damage: Mutant, whole: Reading) -> list[str]:
+def _judged(disk: bytearray, damage: Mutant, whole: Reading) -> tuple[str, str]:
     kept = [(place, bytes(disk[place : place + len(edit)])) for place, edit in damage.edits]
     for place, edit in damage.edits:
         disk[place : place + len(edit)] = edit
@@ -171,9 +168,9 @@ def _judged(disk: bytearray, damage: Mutant, whole: Reading) -> list[str]:
     for place, old in reversed(kept):
         disk[place : place + len(old)] = old
     if found.said:
-        return ["said", found.said[:200]]
+        return "said", found.said[:200]
     lost = sorted(set(whole.files) - set(found.files))
     if lost or found.names < whole.names:
-        return ["silent", f"missing {lost[:3]}, {found.names} of {whole.names} names"]
+        return "silent", f"missing {lost[:3]}, {found.names} of {whole.names} names"
     shorter = [key for key, size in whole.files.items() if found.files[key] < size]
-    return ["silent", f"shorter: {shorter[:3]}"] if shorter else ["fine"]
+    return ("silent", f"shorter: {shorter[:3]}") if shorter else ("fine", "")

@@ -78,7 +78,9 @@ def _ntfs(folder: Path) -> Path:
     path = folder / "disk.raw"
     with path.open("wb") as file:
         file.truncate(4 << 20)
-    subprocess.run(["mkfs.ntfs", "-q", "-F", "-f", "-s", "512", "-c", "512", str(path)], check=True, capture_output=True)
+    subprocess.run(
+        ["mkfs.ntfs", "-q", "-F", "-f", "-s", "512", "-c", "512", str(path)], check=True, capture_output=True
+    )
     for file in sorted(each for each in tree.rglob("*") if each.is_file()):
         subprocess.run(["ntfscp", "-q", "-f", str(path), str(file), file.name], check=True, capture_output=True)
     return path

@@ -8,11 +8,13 @@ import stat
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from volforensic.evidence.ext_directory import DirectoryEntry, Names, block_names, directory_entries
+from volforensic.evidence.ext_block_map import INLINE_DATA
+from volforensic.evidence.ext_directory import KINDS, DirectoryEntry, Names, block_names, directory_entries
 from volforensic.evidence.ext_inline import inline_data
-from volforensic.evidence.ext_inodes import INLINE_DATA, ExtInodes
+from volforensic.evidence.ext_inodes import ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
 from volforensic.evidence.ext_orphans import ExtOrphans, Reached
+from volforensic.evidence.links import LinkCounts
 from volforensic.evidence.node import (
     MOST_DAMAGE,
     NEVER_ENDED,
@@ -43,6 +45,7 @@ class ExtReader:
         self._is_directory = lru_cache(4096)(self._reads_as_directory)
         self._named = bytearray(min(self._inodes.count, _MOST_COUNTED) // 8 + 1)
         self._deleted_names = bytearray(len(self._named))
+        self._links = LinkCounts()
 
     def root(self) -> Node:
         """Return the root directory."""
@@ -55,17 +58,24 @@ class ExtReader:
         problems: list[str] = []
         living: set[int] = set()
         deleted: dict[DirectoryEntry, None] = {}
+        below = 0
         for names in self._names(directory, problems):
             if names.deleted:
                 deleted.update(dict.fromkeys(names.deleted))
             living.update(map(hash, names.living))
-            for number, name in names.living:
+            for (number, name), kind in zip(names.living, names.kinds, strict=True):
                 if name not in _DOTS or (name == b".." and not self._is_directory(number)):
-                    yield self._listed(number, name)
+                    listed = self._listed(number, name, kind)
+                    below += listed.node is not None and listed.node.type == "directory"
+                    yield listed
         # Where an index was split or a directory packed, stale copies of living entries stay behind.
         for entry in deleted:
             if hash(entry[:2]) not in living and entry.name not in _DOTS:
                 yield self._listed_deleted(entry.inode, entry.name)
+        if directory.links > below + 2:
+            problems.append(
+                f"by its links it has {directory.links - 2} directories, {below} were found: names are lost"
+            )
         if problems:
             raise ValueError("; ".join(problems[:5]))
 
@@ -74,7 +84,8 @@ class ExtReader:
         if self._inodes.count > _MOST_COUNTED:
             raise ValueError(f"{self._inodes.count} inodes are too many to look for those without a name")
         reached = Reached(self._named, self._deleted_names)
-        yield from ExtOrphans(self._window, self._inodes, self._nodes, reached, self._begin_item, self._skipped).found()
+        orphans = ExtOrphans(self._window, self._inodes, self._nodes, reached, self._begin_item, self._skipped)
+        yield from orphans.found(self._links)
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes: those in the inode itself, or by the block map; ValueError where some were lost."""
@@ -98,7 +109,7 @@ class ExtReader:
                 problems.append(f"block {number} of the directory: {wrong}")
             names = block_names(data, self._inodes.count)
             if names is None:
-                names = Names([], [])
+                names = Names([], [], bytearray())
                 for found in directory_entries(data, self._inodes.count):
                     if isinstance(found, str):
                         problems.append(f"block {number} of the directory: {found}")
@@ -106,6 +117,7 @@ class ExtReader:
                         names.deleted.append(found)
                     else:
                         names.living.append(found[:2])
+                        names.kinds.append(found.kind)
             yield names
 
     def _directory_blocks(self, directory: Node, problems: list[str]) -> Iterator[tuple[int, bytes, str]]:
@@ -115,9 +127,13 @@ class ExtReader:
             yield 0, own[4:], ""  # the first word is the parent's inode number
             yield 1, attribute, ""
             return
-        block_map = self._inodes.block_map(inode, directory.size)
+        block_map = self._inodes.block_map(inode, _LARGEST_DIRECTORY)
         problems += block_map.problems
         count, expected = sum(run[2] for run in block_map.runs), directory.size // self._inodes.block_size
+        if count > expected:
+            problems.append(
+                f"it has {count} blocks, its size is that of {expected}: names behind its end are listed"
+            )
         if count < expected:
             problems.append(f"it has {count} of {expected} blocks")
         yield from self._inodes.directory_blocks(inode, block_map)
@@ -129,7 +145,7 @@ class ExtReader:
         except ValueError:
             return True
 
-    def _listed(self, number: int, name: bytes) -> Listed:
+    def _listed(self, number: int, name: bytes, kind: int) -> Listed:
         bit = number - 1
         if bit >> 3 < len(self._named):
             self._named[bit >> 3] |= 1 << (bit & 7)
@@ -142,6 +158,10 @@ class ExtReader:
         except (ValueError, OSError) as error:
             reason = f"the inode could not be read: {error}"[:300]
             return Listed(name, number, 0, allocated=True, node=None, problems=(*problems, reason))
+        if kind and kind < len(KINDS) and node.type != KINDS[kind]:
+            problems = (*problems, f"the directory says that it is a {KINDS[kind]}: its name or its inode is damaged")
+        if node.links > 1 and node.type != "directory":
+            self._links.count(number, node.links)
         return tuple.__new__(Listed, (name, number, 0, True, node, problems))
 
     def _listed_deleted(self, number: int, name: bytes) -> Listed:

@@ -108,9 +108,7 @@ def _take(  # noqa: PLR0913, PLR0917 - what is read, where, and what is to be fi
                 names[name] = data[base + offset : base + offset + size]
 
 
-def _value_of(
-    inode: int, size: int, problems: list[str], read_value: Callable[[int, int], bytes]
-) -> bytes | None:
+def _value_of(inode: int, size: int, problems: list[str], read_value: Callable[[int, int], bytes]) -> bytes | None:
     """Return a value that has an inode of its own (ea_inode)."""
     try:
         return read_value(inode, size)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from volforensic.evidence.ext_groups import INODES_UNINITIALISED, INODES_ZEROED, ExtGroups, Group
 from volforensic.evidence.ext_inodes import ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
+from volforensic.evidence.links import LinkCounts
 from volforensic.evidence.node import NEVER_ENDED, TYPES, Listed, Node
 from volforensic.evidence.reader import Window
 
@@ -54,19 +55,20 @@ class ExtOrphans:
         self._own = self._groups.own_inodes(_OWN_INODE_FIELDS)
         self._problems: dict[str, None] = {}
 
-    def found(self) -> Iterator[Listed]:
+    def found(self, links: LinkCounts) -> Iterator[Listed]:
         """Yield directories in use first, then what else is in use, then freed inodes of which something is left.
 
         The caller lists each directory before it asks for more: what that reaches is not yielded.
 
         Raises:
-            ValueError: At the end, where a group's inodes could not be told.
+            ValueError: At the end, where a group's inodes could not be told or ``links`` lack names.
         """
         yield from self._in_use(is_directory=True)
         yield from self._in_use(is_directory=False)
         yield from self._freed()
-        if self._problems:
-            raise ValueError("which inodes are in use is not known: " + "; ".join(self._problems))
+        unknown = ["which inodes are in use is not known: " + "; ".join(self._problems)] if self._problems else []
+        if wrong := [*unknown, *links.missing()]:
+            raise ValueError("; ".join(wrong))
 
     def _bitmaps(self) -> Iterator[tuple[Group, int]]:
         """Yield each group whose inode bitmap is right, with the bitmap as a number."""
