@@ -28,15 +28,23 @@ PROCESSOR_SECONDS = 20
 MEMORY = 1 << 30
 _MOST_READ = 16 << 20
 _AT_ONCE = 100
+_BLOCK = 4096
+
+
+class Content(NamedTuple):
+    """A file's size and how many bytes of it were had."""
+
+    size: int
+    read: int
 
 
 class Reading(NamedTuple):
-    """What reading a disk gave: how many bytes of each file were had, how many names there are, what was said of it.
+    """What reading a disk gave: its files, how many names there are, what was said of losses ("" for nothing).
 
-    Files are keyed by subvolume, inode and type: a changed name is still a name. ``said`` is "" where no loss was told.
+    Files are keyed by volume, subvolume, inode and type: a changed name is still a name.
     """
 
-    files: dict[str, int]
+    files: dict[str, Content]
     names: int
     said: str
 
@@ -56,7 +64,7 @@ def read_disk(medium: Medium, *, hashes: dict[str, str] | None = None) -> Readin
     told = [problem.reason for problem in layout.problems if problem.lost]
     if not any(volume.is_readable for volume in layout.volumes):
         told.append("nothing that can be read")
-    files: dict[str, int] = {}
+    files: dict[str, Content] = {}
     names = 0
     for volume in layout.volumes:
         if volume.is_readable and volume.filesystem is not None:
@@ -65,7 +73,7 @@ def read_disk(medium: Medium, *, hashes: dict[str, str] | None = None) -> Readin
 
 
 def _walk(
-    place: Workplace, volume: Volume, files: dict[str, int], told: list[str], hashes: dict[str, str] | None
+    place: Workplace, volume: Volume, files: dict[str, Content], told: list[str], hashes: dict[str, str] | None
 ) -> int:
     kind = volume.filesystem.type if volume.filesystem else ""
     given = WalkArguments(volume=volume.index, offset=volume.offset, length=volume.length, kind=kind)
@@ -81,14 +89,14 @@ def _walk(
                 if not entry.has_inode:
                     told.append("an inode that could not be read")
                 told += (problem for problem in entry.problems if problem not in HARMLESS)
-                key = f"{entry.tree}:{entry.inode} {entry.type}"
-                files[key] = entry.size
+                key = f"{volume.offset}:{entry.tree}:{entry.inode} {entry.type}"
+                files[key] = Content(entry.size, entry.size)
                 if entry.type != "file" or entry.size > _MOST_READ:
                     continue
                 losses: list[Loss] = []
                 digest = hashlib.sha256()
                 chunks = list(stored_chunks(place.source, entry, lambda _: reader, losses))
-                files[key] = sum(len(chunk.data) for chunk in chunks)
+                files[key] = Content(entry.size, sum(len(chunk.data) for chunk in chunks))
                 told += map(str, losses)
                 if hashes is not None:
                     for chunk in chunks:
@@ -172,5 +180,16 @@ def _judged(disk: bytearray, damage: Mutant, whole: Reading) -> tuple[str, str]:
     lost = sorted(set(whole.files) - set(found.files))
     if lost or found.names < whole.names:
         return "silent", f"missing {lost[:3]}, {found.names} of {whole.names} names"
-    shorter = [key for key, size in whole.files.items() if found.files[key] < size]
+    shorter = [key for key, content in whole.files.items() if _is_shorter(content, found.files[key])]
     return ("silent", f"shorter: {shorter[:3]}") if shorter else ("fine", "")
+
+
+def _is_shorter(whole: Content, found: Content) -> bool:
+    """Return whether bytes are missing that somebody could miss: a size that only its inode knows is as it says."""
+    if found.read >= whole.read:
+        return False
+    return found.size == whole.size or found.read < min(found.size, whole.read) or _blocks(found) < _blocks(whole)
+
+
+def _blocks(content: Content) -> int:
+    return -(-content.size // _BLOCK)

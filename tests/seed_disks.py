@@ -81,8 +81,8 @@ def _ntfs(folder: Path) -> Path:
     subprocess.run(
         ["mkfs.ntfs", "-q", "-F", "-f", "-s", "512", "-c", "512", str(path)], check=True, capture_output=True
     )
-    for file in sorted(each for each in tree.rglob("*") if each.is_file()):
-        subprocess.run(["ntfscp", "-q", "-f", str(path), str(file), file.name], check=True, capture_output=True)
+    for each in sorted(found for found in tree.rglob("*") if found.is_file()):
+        subprocess.run(["ntfscp", "-q", "-f", str(path), str(each), each.name], check=True, capture_output=True)
     return path
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from volforensic.evidence.ext_block_map import INLINE_DATA
-from volforensic.evidence.ext_directory import KINDS, DirectoryEntry, Names, block_names, directory_entries
+from volforensic.evidence.ext_directory import DirectoryEntry, Names, block_names, directory_entries
 from volforensic.evidence.ext_inline import inline_data
 from volforensic.evidence.ext_inodes import ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
@@ -22,6 +22,7 @@ from volforensic.evidence.node import (
     Node,
     extents_chunks,
     name_problems,
+    type_problems,
 )
 from volforensic.evidence.reader import Window
 
@@ -74,7 +75,7 @@ class ExtReader:
                 yield self._listed_deleted(entry.inode, entry.name)
         if directory.links > below + 2:
             problems.append(
-                f"by its links it has {directory.links - 2} directories, {below} were found: names are lost"
+                f"by its links it has {directory.links - 2} directories, {below} were found"
             )
         if problems:
             raise ValueError("; ".join(problems[:5]))
@@ -131,9 +132,7 @@ class ExtReader:
         problems += block_map.problems
         count, expected = sum(run[2] for run in block_map.runs), directory.size // self._inodes.block_size
         if count > expected:
-            problems.append(
-                f"it has {count} blocks, its size is that of {expected}: names behind its end are listed"
-            )
+            problems.append(f"it has {count} blocks, its size is that of {expected}: names behind its end are listed")
         if count < expected:
             problems.append(f"it has {count} of {expected} blocks")
         yield from self._inodes.directory_blocks(inode, block_map)
@@ -158,8 +157,8 @@ class ExtReader:
         except (ValueError, OSError) as error:
             reason = f"the inode could not be read: {error}"[:300]
             return Listed(name, number, 0, allocated=True, node=None, problems=(*problems, reason))
-        if kind and kind < len(KINDS) and node.type != KINDS[kind]:
-            problems = (*problems, f"the directory says that it is a {KINDS[kind]}: its name or its inode is damaged")
+        if kind:
+            problems += type_problems(kind, node.type)
         if node.links > 1 and node.type != "directory":
             self._links.count(number, node.links)
         return tuple.__new__(Listed, (name, number, 0, True, node, problems))

@@ -49,7 +49,7 @@ class BlockMap(NamedTuple):
 class _Run(NamedTuple):
     start: int
     block: int
-    count: int
+    length: int
     is_written: bool = True
 
 

@@ -9,12 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from volforensic.evidence.node import FileType
-
 _ENTRY = struct.Struct("<IHBB")
-KINDS: tuple[FileType, ...] = (
-    "unknown", "file", "directory", "character_device", "block_device", "fifo", "socket", "symlink",
-)  # fmt: skip
 _LARGEST_TYPE = 7
 _NOT_NUL = re.compile(rb"[^\0]")
 
@@ -22,7 +17,7 @@ _NOT_NUL = re.compile(rb"[^\0]")
 class DirectoryEntry(NamedTuple):
     """What a directory's entry says: an inode's number and a name; ``is_deleted`` where it is in no chain any more.
 
-    ``kind`` is the file type, 0 where the filesystem keeps none here (see ``KINDS``).
+    ``kind`` is the file type, 0 where the filesystem keeps none here (``DIRECTORY_TYPES``).
     """
 
     inode: int

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from volforensic.evidence.checksum_zeros import padded_checksum_is_right
+from volforensic.evidence.links import LinkCounts
 from volforensic.evidence.node import (
     MOST_DAMAGE,
     NEVER_ENDED,
@@ -13,10 +14,18 @@ from volforensic.evidence.node import (
     Node,
     extents_chunks,
     name_problems,
+    type_problems,
 )
 from volforensic.evidence.reader import Window
 from volforensic.evidence.xfs_deleted import RemovedName, removed_names
-from volforensic.evidence.xfs_directory import DirectoryEntry, block_entries, block_names, is_checked, short_entries
+from volforensic.evidence.xfs_directory import (
+    DirectoryEntry,
+    block_entries,
+    block_names,
+    is_checked,
+    owner,
+    short_entries,
+)
 from volforensic.evidence.xfs_inodes import LOCAL, Inode, Run, XfsError, XfsInodes
 from volforensic.evidence.xfs_nodes import XfsNodes
 from volforensic.evidence.xfs_orphans import XfsOrphans
@@ -41,6 +50,7 @@ class XfsReader:
         self._inodes = XfsInodes(window)
         self._nodes = XfsNodes(window, self._inodes)
         self._is_directory = lru_cache(4096)(self._reads_as_directory)
+        self._links = LinkCounts()
         self._orphans = XfsOrphans(window, self._inodes, self._nodes.of, begin_item, skipped)
 
     def root(self) -> Node:
@@ -52,20 +62,27 @@ class XfsReader:
         inode = self._inodes.read(directory.inode)
         problems: list[str] = []
         removed: _Removed = {}
+        below = 0
         for names in self._names(inode, problems, removed):
-            for number, name in names:
+            for number, name, kind in names:
                 if name not in _DOTS or (name == b".." and not self._is_directory(number)):
-                    yield self._listed(number, name)
+                    listed = self._listed(number, name, kind)
+                    below += listed.node is not None and listed.node.type == "directory"
+                    yield listed
         if removed:
             self._take_out_living(inode, removed)
         for entry in removed.values():
             yield self._orphans.removed(entry)
+        if directory.links > below + 2:
+            problems.append(
+                f"by its links it has {directory.links - 2} directories, {below} were found"
+            )
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
     def orphans(self) -> Iterator[Listed]:
         """Yield inodes to which no name leads; XfsError at the end where some could not be told."""
-        return self._orphans.found()
+        return self._orphans.found(self._links)
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes: those in the inode, or by its extents; XfsError where some were lost."""
@@ -79,7 +96,7 @@ class XfsReader:
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
-    def _names(self, inode: Inode, problems: list[str], removed: _Removed) -> Iterator[list[tuple[int, bytes]]]:
+    def _names(self, inode: Inode, problems: list[str], removed: _Removed) -> Iterator[list[tuple[int, bytes, int]]]:
         """Yield the entries of each block; what is damaged goes to ``problems``, removed names to ``removed``."""
         has_types = self._inodes.has_types
         if inode.format == LOCAL:
@@ -92,6 +109,8 @@ class XfsReader:
             where = f"block {number} of the directory: "
             if is_checked(data) and not padded_checksum_is_right(data, _DIRECTORY_CHECKSUM):
                 problems.append(f"{where}its checksum is wrong")
+            if is_checked(data) and owner(data) != inode.number:
+                problems.append(f"{where}it says that it belongs to inode {owner(data)}")
             for each in removed_names(data, has_types=has_types):
                 if len(removed) < _MOST_REMOVED:
                     removed[each.inode, each.name] = each
@@ -104,7 +123,7 @@ class XfsReader:
         The directory is read a second time for it, which costs nothing where no name was removed.
         """
         for names in self._names(inode, [], {}):
-            for number, name in names:
+            for number, name, _ in names:
                 removed.pop((number & _LOWER_HALF, name), None)
 
     def _directory_blocks(self, inode: Inode, problems: list[str]) -> Iterator[tuple[int, bytes]]:
@@ -146,8 +165,9 @@ class XfsReader:
         except XfsError:
             return True
 
-    def _listed(self, number: int, name: bytes) -> Listed:
+    def _listed(self, number: int, name: bytes, kind: int) -> Listed:
         self._begin_item(number)
+        self._orphans.reach(number)
         problems = name_problems(name) if b"/" in name or b"\0" in name else ()
         if number in self._skipped:
             return Listed(name, number, 0, allocated=True, node=None, problems=(*problems, NEVER_ENDED))
@@ -156,12 +176,16 @@ class XfsReader:
         except (XfsError, OSError) as error:
             reason = f"the inode could not be read: {error}"[:300]
             return Listed(name, number, 0, allocated=True, node=None, problems=(*problems, reason))
+        if kind:
+            problems += type_problems(kind, node.type)
+        if node.links > 1 and node.type != "directory":
+            self._links.count(number, node.links)
         return tuple.__new__(Listed, (name, number, 0, True, node, problems))
 
 
-def _taken(found: Iterator[DirectoryEntry | str], where: str, problems: list[str]) -> list[tuple[int, bytes]]:
+def _taken(found: Iterator[DirectoryEntry | str], where: str, problems: list[str]) -> list[tuple[int, bytes, int]]:
     """Return the entries; what is said about damage goes to ``problems``."""
-    names: list[tuple[int, bytes]] = []
+    names: list[tuple[int, bytes, int]] = []
     for entry in found:
         if isinstance(entry, str):
             problems.append(where + entry)

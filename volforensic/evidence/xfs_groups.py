@@ -45,6 +45,8 @@ class XfsGroups:
         self.inodes_log, self.group_log = raw[123], raw[124]
         self._is_checked = version & 0xF == 5
         self.has_sparse_inodes = self._is_checked and bool(struct.unpack_from(">I", raw, 216)[0] & _SPARSE_INODES)
+        # Inodes without a name that are the filesystem's own: the realtime bitmap and summary, the quotas.
+        self.own_inodes = frozenset(int.from_bytes(raw[place : place + 8], "big") for place in (64, 72, 160, 168, 232))
         sizes = (self.block_size, self._sector_size)
         if any(size & (size - 1) or not 512 <= size <= 65536 for size in sizes) or not self.group_blocks:
             raise XfsError(f"the superblock says that a block has {self.block_size} bytes")

@@ -4,6 +4,7 @@ Source: the kernel's fs/xfs/libxfs/xfs_format.h (xfs_dsb, xfs_dinode, xfs_bmbt_r
 xfs_inode_buf.c. A block of an extent tree is entered once and its level falls by one, so every walk ends.
 """
 
+import stat
 import struct
 from collections.abc import Iterator
 from functools import lru_cache
@@ -18,9 +19,12 @@ from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_attributes import block_attributes, short_attributes
 
 LOCAL, EXTENTS, BTREE = 1, 2, 3
-_CORE = struct.Struct(">2sHBBHIII12x8s8s8sQ8x4xIHB7xH")
+_CORE = struct.Struct(">2sHBBHIII12x8s8s8sQQ4xIHB7xH")
 _RECORD = struct.Struct(">QQ")
 _INODE_CHECKSUM, _TREE_CHECKSUM = 100, 64
+_OWN_NUMBER = slice(152, 160)
+_TREE_OWNER = slice(56, 64)
+_LARGEST_FILE = (1 << 63) - 1
 _DAX, BIG_TIME, MANY_EXTENTS = 1, 1 << 3, 1 << 4
 _INODES_AT_ONCE = 64
 _CACHE_BYTES = 64 << 20
@@ -51,6 +55,7 @@ class Inode(NamedTuple):
     changed: int
     created: int | None
     size: int
+    blocks: int
     extents: int
     fork: bytes
     is_sound: bool
@@ -129,7 +134,11 @@ class XfsInodes:
         raw = data[offset : offset + self.inode_size]
         if not raw.startswith(b"IN"):
             raise XfsError(f"there is no inode {number}: its place holds something else")
-        return self._decode(number, raw)
+        inode = self._decode(number, raw)
+        own = int.from_bytes(raw[_OWN_NUMBER], "big")
+        if raw[4] >= 3 and inode.is_sound and own != number:
+            raise XfsError(f"there is no inode {number}: its place holds inode {own}")
+        return inode
 
     def _read_piece(self, group: int, number: int) -> _Piece:
         size = self.inode_size
@@ -139,10 +148,10 @@ class XfsInodes:
         if first not in self._verdicts:
             if len(self._verdicts) >= _MOST_VERDICTS:
                 self._verdicts.clear()
-            self._verdicts[first] = self._judged(data)
+            self._verdicts[first] = self._judged(first, data)
         return _Piece(first, first + len(data) // size, data, self._verdicts[first])
 
-    def _judged(self, data: bytes) -> bytes:
+    def _judged(self, first: int, data: bytes) -> bytes:
         """Return a byte for each inode: 0 where it is one in use and its checksum is right, else it is looked at."""
         size: int = self.inode_size
         count = len(data) // size
@@ -157,23 +166,46 @@ class XfsInodes:
             if data.startswith(_USED, start) and data[start + 2 : start + 4] != b"\0\0":
                 stored = data[start + _INODE_CHECKSUM : start + _INODE_CHECKSUM + 4]
                 found = padded_crc32c(bytes(cleared[start : start + size]))
-                verdicts[number] = found != int.from_bytes(stored, "little")
+                own = data[start + _OWN_NUMBER.start : start + _OWN_NUMBER.stop]
+                is_right = found == int.from_bytes(stored, "little") and int.from_bytes(own, "big") == first + number
+                verdicts[number] = not is_right
         return bytes(verdicts)
 
     def runs(self, inode: Inode, problems: list[str]) -> Iterator[Run]:
         """Yield the runs of blocks that were written, in the file's order; what is damaged goes to ``problems``."""
-        records = self._records(inode, problems)
-        for number, (high, low) in enumerate(records):
-            if number >= _MOST_RECORDS:
+        entered: set[int] = set()
+        reached = blocks = number = 0
+        for number, (high, low) in enumerate(self._records(inode, problems, entered), start=1):
+            if number > _MOST_RECORDS:
                 problems.append(f"more than {_MOST_RECORDS} extents")
                 return
+            start, count = (high & ((1 << 63) - 1)) >> 9, low & 0x1FFFFF
+            if start < reached or (start + count) * self.block_size > _LARGEST_FILE:
+                problems.append(f"its extent at block {start} of the file cannot be there")
+            is_behind = start > reached and start * self.block_size >= inode.size
+            if is_behind and not high >> 63 and stat.S_ISREG(inode.mode):  # room kept for growth follows on the rest
+                problems.append("written blocks of it lie behind its end")
+            blocks, reached = blocks + count, max(reached, start + count)
             if high >> 63:
                 continue  # allocated and never written: the host read NUL bytes there
             place = self.place((high & 0x1FF) << 43 | low >> 21)
             if place is None:
                 problems.append("an extent lies outside the volume")
                 continue
-            yield Run((high & ((1 << 63) - 1)) >> 9, place, low & 0x1FFFFF)
+            yield Run(start, place, count)
+        if number < inode.extents:
+            problems.append(f"it has {inode.extents} extents, {number} were found")
+        missing = inode.blocks - blocks - len(entered)
+        if missing > 0 and missing > self._attribute_blocks(inode):
+            problems.append(f"it has {missing} blocks more than its map names: bytes of it may be missing")
+
+    def _attribute_blocks(self, inode: Inode) -> int:
+        """Return how many blocks the extended attributes of an inode have."""
+        if inode.attribute_format not in {EXTENTS, BTREE}:
+            return 0
+        entered: set[int] = set()
+        records = self._records(_attribute_inode(inode), [], entered)
+        return sum(low & 0x1FFFFF for _, low in islice(records, _MOST_ATTRIBUTE_RUNS)) + len(entered)
 
     def extents(self, inode: Inode, problems: list[str]) -> Iterator[Extent]:
         """Yield the runs as bytes of the source."""
@@ -192,10 +224,7 @@ class XfsInodes:
         if inode.attribute_format == LOCAL:
             return short_attributes(inode.attribute_fork)
         problems: list[str] = []
-        as_data = inode._replace(
-            format=inode.attribute_format, extents=inode.attribute_extents, fork=inode.attribute_fork
-        )
-        runs = list(islice(self.runs(as_data, problems), _MOST_ATTRIBUTE_RUNS))
+        runs = list(islice(self.runs(_attribute_inode(inode), problems), _MOST_ATTRIBUTE_RUNS))
         if not runs and inode.attribute_format == EXTENTS and not problems:
             return NOTHING_EXTENDED
 
@@ -214,7 +243,7 @@ class XfsInodes:
 
     def _decode(self, number: int, raw: bytes) -> Inode:
         _, mode, version, form, old_links, uid, gid, links, *times = _CORE.unpack_from(raw)
-        accessed, modified, changed, size, extents, attribute_extents, fork_end, own_flags = times
+        accessed, modified, changed, size, blocks, extents, attribute_extents, fork_end, own_flags = times
         is_new = version >= 3
         flags = struct.unpack_from(">Q", raw, 120)[0] if is_new else 0
         literal = 176 if is_new else 100
@@ -234,6 +263,7 @@ class XfsInodes:
             changed=_nanoseconds(changed, is_big=is_big),
             created=_nanoseconds(raw[144:152], is_big=is_big) if is_new else None,
             size=size,
+            blocks=blocks,
             extents=extents,
             fork=raw[literal:end],
             is_sound=not is_new or checksum_is_right(raw, _INODE_CHECKSUM),
@@ -243,7 +273,7 @@ class XfsInodes:
             attribute_fork=raw[end:] if fork_end else b"",
         )
 
-    def _records(self, inode: Inode, problems: list[str]) -> Iterator[tuple[int, int]]:
+    def _records(self, inode: Inode, problems: list[str], visited: set[int]) -> Iterator[tuple[int, int]]:
         if inode.format == EXTENTS:
             count = min(inode.extents, len(inode.fork) // 16)
             if count < inode.extents:
@@ -255,12 +285,11 @@ class XfsInodes:
             if not 0 < level <= _DEEPEST or count > most:
                 problems.append("the root of the extent tree is damaged")
                 return
-            visited: set[int] = set()
             for (pointer,) in struct.iter_unpack(">Q", inode.fork[4 + most * 8 : 4 + most * 8 + count * 8]):
-                yield from self._leaf_records(pointer, level - 1, problems, visited)
+                yield from self._leaf_records(inode.number, pointer, level - 1, problems, visited)
 
     def _leaf_records(
-        self, pointer: int, level: int, problems: list[str], visited: set[int]
+        self, owner: int, pointer: int, level: int, problems: list[str], visited: set[int]
     ) -> Iterator[tuple[int, int]]:
         place = self.place(pointer)
         data = self.read_block(place) if place is not None and pointer not in visited else b""
@@ -272,6 +301,8 @@ class XfsInodes:
             return
         if self.has_checksums and not checksum_is_right(data, _TREE_CHECKSUM):
             problems.append(f"the checksum of block {pointer} of the extent tree is wrong")
+        elif self.has_checksums and int.from_bytes(data[_TREE_OWNER], "big") != owner:
+            problems.append(f"block {pointer} of the extent tree belongs to another inode")
         most = (len(data) - header) // 16
         count = min(count, most)
         if not level:
@@ -279,7 +310,13 @@ class XfsInodes:
             return
         pointers = header + most * 8
         for (below,) in struct.iter_unpack(">Q", data[pointers : pointers + count * 8]):
-            yield from self._leaf_records(below, level - 1, problems, visited)
+            yield from self._leaf_records(owner, below, level - 1, problems, visited)
+
+
+def _attribute_inode(inode: Inode) -> Inode:
+    """Return the inode with its attribute fork in place of its data."""
+    form, extents = inode.attribute_format, inode.attribute_extents
+    return inode._replace(format=form, extents=extents, fork=inode.attribute_fork, blocks=0, mode=0)
 
 
 def _nanoseconds(raw: bytes, *, is_big: bool) -> int:
