@@ -9,17 +9,19 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from volforensic.evidence.ext_block_map import INLINE_DATA
-from volforensic.evidence.ext_directory import DirectoryEntry, Names, block_names, directory_entries
+from volforensic.evidence.ext_directory import DirectoryEntry, Names, block_names, directory_entries, encoded_name
 from volforensic.evidence.ext_inline import inline_data
 from volforensic.evidence.ext_inodes import ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
 from volforensic.evidence.ext_orphans import ExtOrphans, Reached
 from volforensic.evidence.links import LinkCounts
 from volforensic.evidence.node import (
+    ENCRYPTED_TREE,
     MOST_DAMAGE,
     NEVER_ENDED,
     Listed,
     Node,
+    VolumeRemark,
     extents_chunks,
     name_problems,
     type_problems,
@@ -31,6 +33,8 @@ _ROOT = 2
 _LARGEST_DIRECTORY = 32 << 30
 _DOTS = frozenset((b".", b".."))
 _MOST_COUNTED = 1 << 30
+_MOST_TOLD = 20
+_HASHES = 8  # bytes behind a name that is encrypted and compared without case (fs/ext4/ext4.h, ext4_dir_entry_hash)
 
 
 class ExtReader:
@@ -60,19 +64,27 @@ class ExtReader:
         living: set[int] = set()
         deleted: dict[DirectoryEntry, None] = {}
         below = 0
+        own: list[int] = []
+        is_encrypted = "encrypted" in directory.attributes
         for names in self._names(directory, problems):
+            if is_encrypted:
+                names = _encoded(names)  # noqa: PLW2901 - the same names, as text
             if names.deleted:
                 deleted.update(dict.fromkeys(names.deleted))
             living.update(map(hash, names.living))
+            own += (number for number, name in names.living[:1] if name == b".")
             for (number, name), kind in zip(names.living, names.kinds, strict=True):
                 if name not in _DOTS or (name == b".." and not self._is_directory(number)):
                     listed = self._listed(number, name, kind)
                     below += listed.node is not None and listed.node.type == "directory"
+                    if not is_encrypted and listed.node is not None and "encrypted" in listed.node.attributes:
+                        listed = listed._replace(problems=(*listed.problems, ENCRYPTED_TREE))
                     yield listed
         # Where an index was split or a directory packed, stale copies of living entries stay behind.
         for entry in deleted:
             if hash(entry[:2]) not in living and entry.name not in _DOTS:
                 yield self._listed_deleted(entry.inode, entry.name)
+        problems += self._own_entries(directory, own)
         if directory.links > below + 2:
             problems.append(
                 f"by its links it has {directory.links - 2} directories, {below} were found"
@@ -94,21 +106,48 @@ class ExtReader:
         stored = self._inodes.read(inode)
         size = self._nodes.of(stored).size
         if stored.flags & INLINE_DATA:
-            yield 0, b"".join(inline_data(stored.raw))[:size]
+            data = b"".join(inline_data(stored.raw))[:size]
+            yield 0, data
+            if len(data) < size:
+                raise ValueError(f"{size - len(data)} of {size} bytes are not in its inode")
             return
         block_map = self._inodes.block_map(stored, size)
         yield from extents_chunks(self._inodes.extents(block_map), self._window)
         if block_map.problems:
             raise ValueError("; ".join(block_map.problems))
 
+    def remarks(self) -> Iterator[VolumeRemark]:
+        """Yield which group descriptors were damaged, some by name: whether a copy could stand in for each."""
+        replaced: list[int] = []
+        for number in range(self._inodes.descriptors.count):
+            found = self._inodes.descriptors.descriptor(number)
+            if found.backup:
+                replaced.append(number)
+            elif found.fault and len(replaced) < _MOST_TOLD:
+                yield VolumeRemark(f"block group {number}: {found.fault}, and no copy of it is right", is_loss=True)
+        if replaced:
+            groups = ", ".join(map(str, replaced[:_MOST_TOLD])) + (", ..." if len(replaced) > _MOST_TOLD else "")
+            reason = f"{len(replaced)} group descriptors are damaged, copies of them were used: groups {groups}"
+            yield VolumeRemark(reason, is_loss=False)
+
+    def _own_entries(self, directory: Node, found: list[int]) -> Iterator[str]:
+        """Yield what is wrong with a directory's entry for itself: its first block may be that of another one."""
+        if self._inodes.read(directory.inode).flags & INLINE_DATA:
+            return
+        if found and found[0] != directory.inode:
+            yield f"its first block is that of directory {found[0]}"
+        elif not found:
+            yield "it has no entry for itself: its first block is damaged"
+
     def _names(self, directory: Node, problems: list[str]) -> Iterator[Names]:
+        behind = _HASHES if {"encrypted", "casefold"} <= set(directory.attributes) else 0
         for number, data, wrong in self._directory_blocks(directory, problems):
             if len(problems) >= MOST_DAMAGE:
                 problems[0] = f"more than {MOST_DAMAGE} blocks are damaged, the rest was not read; {problems[0]}"
                 return
             if wrong:
                 problems.append(f"block {number} of the directory: {wrong}")
-            names = block_names(data, self._inodes.count)
+            names = block_names(data, self._inodes.count, behind)
             if names is None:
                 names = Names([], [], bytearray())
                 for found in directory_entries(data, self._inodes.count):
@@ -179,3 +218,12 @@ class ExtReader:
             return Listed(name, number, 0, allocated=False, node=None, problems=problems)
         reason = ("the inode belongs to another file now",) if links else ()
         return Listed(name, number, 0, allocated=False, node=node, problems=reason)
+
+
+def _encoded(names: Names) -> Names:
+    """Return the names of an encrypted directory as text."""
+    return Names(
+        [(number, name if name in _DOTS else encoded_name(name)) for number, name in names.living],
+        [entry._replace(name=encoded_name(entry.name)) for entry in names.deleted if entry.name not in _DOTS],
+        names.kinds,
+    )

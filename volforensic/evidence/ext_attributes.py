@@ -113,5 +113,5 @@ def _value_of(inode: int, size: int, problems: list[str], read_value: Callable[[
     try:
         return read_value(inode, size)
     except (ValueError, OSError) as error:
-        problems.append(f"its capabilities, in inode {inode}, could not be read: {error}")
+        problems.append(f"its capabilities lie in inode {inode} (ea_inode) and were not read: {error}")
         return None

@@ -4,6 +4,7 @@ Source: the kernel's Documentation/filesystems/ext4/directory.rst. A deleted ent
 it until that room is used again.
 """
 
+import base64
 import re
 import struct
 from collections.abc import Iterator
@@ -37,8 +38,19 @@ class Names(NamedTuple):
     kinds: bytearray
 
 
-def block_names(data: bytes, most_inodes: int) -> Names | None:
-    """Return the entries of a block; None where they do not chain to its end: see ``directory_entries``."""
+def encoded_name(ciphertext: bytes) -> bytes:
+    """Return an encrypted name as text, in base64 for URLs without padding: what a kernel shows without the key.
+
+    The kernel puts two hash values before it and shortens long ones; here it is the ciphertext alone (fs/crypto/fname.c).
+    """
+    return base64.urlsafe_b64encode(ciphertext).rstrip(b"=")
+
+
+def block_names(data: bytes, most_inodes: int, behind: int = 0) -> Names | None:
+    """Return the entries of a block; None where they do not chain to its end: see ``directory_entries``.
+
+    ``behind`` bytes stand behind each name: the hashes of names that are encrypted and compared without case.
+    """
     found = Names([], [], bytearray())
     living, kinds = found.living, found.kinds
     position, end = 0, len(data)
@@ -51,6 +63,7 @@ def block_names(data: bytes, most_inodes: int) -> Names | None:
         if number:
             living.append((number, data[position + 8 : position + 8 + name_length]))
             kinds.append(kind)
+            used += behind
         else:
             used = 8
         if length >= used + 12:  # room for a deleted entry

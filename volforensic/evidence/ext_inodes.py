@@ -8,6 +8,7 @@ is entered once, so the work is bounded by the blocks that there are.
 import struct
 from collections.abc import Iterator
 
+from volforensic.evidence.bad_sectors import read_around
 from volforensic.evidence.checksum_zeros import padded_crc32c
 from volforensic.evidence.ext_attributes import AttributeBlocks
 from volforensic.evidence.ext_block_map import BlockMap, BlockMaps, Inode
@@ -18,7 +19,7 @@ from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import crc32c
 
 INDEXED_DIRECTORY = 0x1000
-ATTRIBUTE_INODE = 0x200000
+ATTRIBUTE_INODE, ENCRYPTED, CASEFOLDED = 0x200000, 0x800, 0x40000000
 _ALL_ONES = 0xFFFFFFFF
 
 
@@ -87,10 +88,13 @@ class ExtInodes:
                     yield start + index, b"", "it is used twice"
                     continue
                 visited.add(block + index)
-                data = self._window.read_at((block + index) * self.block_size, self.block_size)
+                data, bad = read_around(self._window, (block + index) * self.block_size, self.block_size)
                 if len(data) < self.block_size:
                     yield start + index, b"", "it lies outside the volume"
                     return
+                if bad:
+                    yield start + index, data, f"{sum(length for _, length in bad)} bytes of it do not read (read error)"
+                    continue
                 is_index = bool(inode.flags & INDEXED_DIRECTORY) and (start + index == 0 or _is_index_block(data))
                 wrong = self._wrong_index(data, seed) if is_index else self._wrong_checksum(data, seed)
                 yield start + index, data, wrong

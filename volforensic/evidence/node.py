@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple, Protocol, TypeAlias, get_args
+from typing import Literal, NamedTuple, Protocol, TypeAlias, get_args, runtime_checkable
 
 from volforensic.evidence.attributes import Attribute, Device
 from volforensic.evidence.reader import Window
@@ -35,6 +35,10 @@ NEVER_ENDED = "reading this inode did not end"
 SLASH_IN_NAME = "a name with a slash"
 REACHED_BEFORE = "this directory was reached by another path already"
 TIME_OUT_OF_RANGE = "a time of it is farther from 1970 than 292 years: it is left out"
+ENCRYPTED_BYTES = "it is encrypted (fscrypt): its bytes and its hash are those of the ciphertext"
+ENCRYPTED_TREE = "encrypted by fscrypt, the key is not in the evidence: names and contents are ciphertext"
+TOLD_BY_TREE = (ENCRYPTED_BYTES,)
+"""Problems of an entry that its directory tells for the whole tree: each has them in its row, none its own record."""
 HARMLESS = (SLASH_IN_NAME, REACHED_BEFORE, TIME_OUT_OF_RANGE)
 """Problems of an entry that cost nothing: everything was read."""
 
@@ -119,6 +123,21 @@ class Reader(Protocol):
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes with their position in the file, for files without extents."""
+
+
+class VolumeRemark(NamedTuple):
+    """What is to be said of a volume's own structures: a sentence, and whether something is lost by it."""
+
+    reason: str
+    is_loss: bool
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A reader that has something to say of the volume's own structures."""
+
+    def remarks(self) -> Iterator[VolumeRemark]:
+        """Yield, when all is listed, what is damaged in structures that are no entry's: told for the volume."""
 
 
 class Runs(NamedTuple):

@@ -22,6 +22,7 @@ from volforensic.evidence.superblocks import (
 
 _EXT_RECOVER, _EXT_JOURNAL_DEVICE = 0x4, 0x8
 _EXT_WIDE = 0x80
+_EXT_KNOWN = 0x3E7DE  # all of include/uapi but compression, external journal and data in directory entries
 _HEAD = 64 << 10
 _EXT_RESERVED, _XFS_RESERVED = 9, 2  # inodes in use that have no name: 1 to 10 but the root; the realtime maps
 
@@ -82,6 +83,9 @@ def _ext(_head: bytes, window: Window) -> Filesystem | None:
     state = "clean"
     if incompatible & _EXT_RECOVER:
         state = "the journal holds committed changes that are not in the filesystem yet"
+    remark = copy.remark or _beyond(blocks << 10 + min(log_block_size, 6), window)
+    if not remark and incompatible & ~_EXT_KNOWN:
+        remark = f"it has features that are not known: {incompatible & ~_EXT_KNOWN:#x}"
     unread = ""
     if incompatible & _EXT_JOURNAL_DEVICE:
         unread = "this is an external journal"
@@ -92,7 +96,7 @@ def _ext(_head: bytes, window: Window) -> Filesystem | None:
         block_size=1024 << min(log_block_size, 6),
         state=state,
         unread=unread,
-        remark=copy.remark or _beyond(blocks << 10 + min(log_block_size, 6), window),
+        remark=remark,
         inodes_used=_used(struct.unpack_from("<I12xI", superblock), _EXT_RESERVED),
     )
 

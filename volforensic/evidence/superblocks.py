@@ -14,6 +14,7 @@ from volforensic.evidence.bad_sectors import around
 from volforensic.evidence.reader import Window
 
 _EXT_SIZE = 1024
+_EXT_LARGEST_GROUP = 65528  # blocks, where a block is larger than 4 KiB (e2fsprogs, EXT2_MAX_BLOCKS_PER_GROUP)
 _EXT_COPY_GROUPS = (1, 3, 5, 7, 9, 25, 27, 49, 81)
 _EXT_METADATA_CHECKSUMS, _EXT_CLUSTERS, _EXT_WIDE = 0x400, 0x200, 0x80
 _BTRFS_PLACES = (64 << 10, 64 << 20, 256 << 30)
@@ -64,8 +65,8 @@ def ext_superblock(window: Window) -> SuperblockCopy | None:
 def _ext_copies(window: Window) -> Iterator[SuperblockCopy]:
     """Yield the copies that are right and say themselves that they stand where they were found.
 
-    A group has as many blocks as a block has bits, with bigalloc so many clusters; sparse_super2 has a copy in the last
-    group.
+    A group has as many blocks as a block has bits, with bigalloc so many clusters (other sizes are powers of two more
+    or less: mke2fs -g, -C); sparse_super2 has a copy in the last group.
     """
     for place, block_size in dict.fromkeys(_ext_places(window)):
         raw = window.read_at(place, _EXT_SIZE)
@@ -87,9 +88,9 @@ def _ext_places(window: Window) -> Iterator[tuple[int, int]]:
     for block_size in (4096, 1024, 2048, 8192, 16384, 32768, 65536):
         first = int(block_size == 1024)
         blocks = window.length // block_size
-        for ratio in (1, 16, *(1 << power for power in range(1, 7))):
-            per_group = 8 * block_size * ratio
-            begin = first if ratio == 1 else 0
+        most = 8 * block_size if block_size <= 4096 else _EXT_LARGEST_GROUP
+        for per_group in (most, *(most << power for power in range(1, 7)), *(most >> power for power in range(1, 8))):
+            begin = first if per_group <= most else 0
             last = max(0, blocks - begin - 1) // per_group
             for group in (*_EXT_COPY_GROUPS, last):
                 if 0 < group <= last:
@@ -104,12 +105,13 @@ def _ext_fault(raw: bytes) -> str:
     incompatible, read_only = struct.unpack_from("<II", raw, 96)
     descriptor_size = struct.unpack_from("<H", raw, 254)[0] if incompatible & _EXT_WIDE else 32
     has_clusters = bool(read_only & _EXT_CLUSTERS)
+    most_blocks = 8 * (1024 << min(log_size, 6)) << (min(log_cluster - log_size, 16) if has_clusters else 0)
     faults = {
         f"{inodes} inodes": not inodes,
         f"{blocks} blocks": not blocks,
         f"blocks of 2^{10 + log_size} bytes": log_size > 6,
         f"first data block {first_block}": first_block > 1,
-        f"{blocks_per_group} blocks per group": not 0 < blocks_per_group <= 8 * (1024 << min(log_size, 6)) << 16,
+        f"{blocks_per_group} blocks per group": not 0 < blocks_per_group <= most_blocks,
         f"clusters of 2^{10 + log_cluster} bytes": has_clusters and not log_size <= log_cluster <= log_size + 20,
         f"{inodes_per_group} inodes per group": not 0 < inodes_per_group <= 8 * (1024 << min(log_size, 6)),
         f"inodes of {inode_size} bytes": bool(revision) and inode_size not in {128, 256, 512, 1024, 2048, 4096},

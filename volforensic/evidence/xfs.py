@@ -63,7 +63,9 @@ class XfsReader:
         problems: list[str] = []
         removed: _Removed = {}
         below = 0
+        own: list[int] = []
         for names in self._names(inode, problems, removed):
+            own += (number for number, name, _ in names[:1] if name == b".")
             for number, name, kind in names:
                 if name not in _DOTS or (name == b".." and not self._is_directory(number)):
                     listed = self._listed(number, name, kind)
@@ -73,6 +75,8 @@ class XfsReader:
             self._take_out_living(inode, removed)
         for entry in removed.values():
             yield self._orphans.removed(entry)
+        if inode.format != LOCAL and own[:1] != [inode.number]:
+            problems.append(f"its first block is {f'that of directory {own[0]}' if own else 'damaged'}")
         if directory.links > below + 2:
             problems.append(
                 f"by its links it has {directory.links - 2} directories, {below} were found"

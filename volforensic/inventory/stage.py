@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from volforensic.evidence.layout import Volume
-from volforensic.evidence.node import HARMLESS
+from volforensic.evidence.node import HARMLESS, TOLD_BY_TREE
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.walk import BATCH, LONGEST_PATH, MOST_ENTRIES, WalkArguments, WalkMessage
 from volforensic.record import Problem, text_fields
@@ -144,11 +144,12 @@ def _refused(entries: list[FileEntry], volume: Volume) -> str:
 
 def _entry_problems(entries: list[FileEntry]) -> Iterator[Problem]:
     for entry in entries:
-        if entry.problems and entry.allocated:
+        told = [problem for problem in entry.problems if problem not in TOLD_BY_TREE]
+        if told and entry.allocated:
             yield Problem(
                 stage="inventory",
-                reason="; ".join(entry.problems),
-                lost=not entry.has_inode or any(problem not in HARMLESS for problem in entry.problems),
+                reason="; ".join(told),
+                lost=not entry.has_inode or any(problem not in HARMLESS for problem in told),
                 volume=entry.volume,
                 inode=entry.inode,
                 **text_fields("source", entry.path),

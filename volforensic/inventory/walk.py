@@ -6,7 +6,16 @@ from collections.abc import Iterator
 import msgspec
 
 from volforensic.evidence.filesystems import open_filesystem, open_with_library
-from volforensic.evidence.node import FILE_TYPES, REACHED_BEFORE, TIME_OUT_OF_RANGE, Listed, Node, Reader
+from volforensic.evidence.node import (
+    FILE_TYPES,
+    REACHED_BEFORE,
+    TIME_OUT_OF_RANGE,
+    Listed,
+    Node,
+    Reader,
+    Remarking,
+    VolumeRemark,
+)
 from volforensic.evidence.reader import Window
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.orphans import Orphans
@@ -88,6 +97,18 @@ def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator
         yield from _below(reader, given, place, visited, waiting, is_orphan=True)
     for reason, inode, is_loss in orphans.remarks():
         yield _problem(given, b"/", inode, reason, lost=is_loss)
+    for reason, is_loss in _remarks(reader):
+        yield Problem(stage="inventory", reason=reason, lost=is_loss, volume=given.volume)
+
+
+def _remarks(reader: Reader) -> Iterator[VolumeRemark]:
+    """Yield what the reader says of the volume's own structures."""
+    try:
+        yield from reader.remarks() if isinstance(reader, Remarking) else ()
+    except Exception as error:  # noqa: BLE001 - as in _guarded: the walk itself is complete
+        yield VolumeRemark(
+            f"the volume's own structures could not be checked: {error or type(error).__name__}"[:300], True
+        )
 
 
 def _below(  # noqa: PLR0913 - the walk's state, shared by its two beginnings: the root, and inodes without a name
