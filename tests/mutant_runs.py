@@ -192,4 +192,4 @@ def _is_shorter(whole: Content, found: Content) -> bool:
 
 
 def _blocks(content: Content) -> int:
-    return -(-content.size // _BLOCK)
+    return -(-content.read // _BLOCK)

@@ -63,34 +63,31 @@ class ExtReader:
         problems: list[str] = []
         living: set[int] = set()
         deleted: dict[DirectoryEntry, None] = {}
-        below = 0
         own: list[int] = []
-        is_encrypted = "encrypted" in directory.attributes
+        below = 0
         for names in self._names(directory, problems):
-            if is_encrypted:
-                names = _encoded(names)  # noqa: PLW2901 - the same names, as text
-            if names.deleted:
-                deleted.update(dict.fromkeys(names.deleted))
+            deleted.update(dict.fromkeys(names.deleted))
             living.update(map(hash, names.living))
             own += (number for number, name in names.living[:1] if name == b".")
-            for (number, name), kind in zip(names.living, names.kinds, strict=True):
-                if name not in _DOTS or (name == b".." and not self._is_directory(number)):
-                    listed = self._listed(number, name, kind)
-                    below += listed.node is not None and listed.node.type == "directory"
-                    if not is_encrypted and listed.node is not None and "encrypted" in listed.node.attributes:
-                        listed = listed._replace(problems=(*listed.problems, ENCRYPTED_TREE))
-                    yield listed
+            for listed in self._in_use(names, directory):
+                below += listed.node is not None and listed.node.type == "directory"
+                yield listed
         # Where an index was split or a directory packed, stale copies of living entries stay behind.
         for entry in deleted:
             if hash(entry[:2]) not in living and entry.name not in _DOTS:
                 yield self._listed_deleted(entry.inode, entry.name)
-        problems += self._own_entries(directory, own)
-        if directory.links > below + 2:
-            problems.append(
-                f"by its links it has {directory.links - 2} directories, {below} were found"
-            )
+        problems += self._miscounted(directory, own, below)
         if problems:
             raise ValueError("; ".join(problems[:5]))
+
+    def _in_use(self, names: Names, directory: Node) -> Iterator[Listed]:
+        is_encrypted = "encrypted" in directory.attributes
+        for (number, name), kind in zip(names.living, names.kinds, strict=True):
+            if name not in _DOTS or (name == b".." and not self._is_directory(number)):
+                listed = self._listed(number, name, kind)
+                if not is_encrypted and listed.node is not None and "encrypted" in listed.node.attributes:
+                    listed = listed._replace(problems=(*listed.problems, ENCRYPTED_TREE))
+                yield listed
 
     def orphans(self) -> Iterator[Listed]:
         """Yield, after all directories were listed, the inodes to which no name led; ValueError at the end."""
@@ -130,17 +127,18 @@ class ExtReader:
             reason = f"{len(replaced)} group descriptors are damaged, copies of them were used: groups {groups}"
             yield VolumeRemark(reason, is_loss=False)
 
-    def _own_entries(self, directory: Node, found: list[int]) -> Iterator[str]:
-        """Yield what is wrong with a directory's entry for itself: its first block may be that of another one."""
-        if self._inodes.read(directory.inode).flags & INLINE_DATA:
-            return
-        if found and found[0] != directory.inode:
-            yield f"its first block is that of directory {found[0]}"
-        elif not found:
+    def _miscounted(self, directory: Node, own: list[int], below: int) -> Iterator[str]:
+        """Yield what a directory's entry for itself and its links say against what was found in it."""
+        if not own and not self._inodes.read(directory.inode).flags & INLINE_DATA:
             yield "it has no entry for itself: its first block is damaged"
+        elif own and own[0] != directory.inode:
+            yield f"its first block is that of directory {own[0]}"
+        if directory.links > below + 2:
+            yield f"by its links it has {directory.links - 2} directories, {below} were found"
 
     def _names(self, directory: Node, problems: list[str]) -> Iterator[Names]:
         behind = _HASHES if {"encrypted", "casefold"} <= set(directory.attributes) else 0
+        is_encrypted = "encrypted" in directory.attributes
         for number, data, wrong in self._directory_blocks(directory, problems):
             if len(problems) >= MOST_DAMAGE:
                 problems[0] = f"more than {MOST_DAMAGE} blocks are damaged, the rest was not read; {problems[0]}"
@@ -158,7 +156,7 @@ class ExtReader:
                     else:
                         names.living.append(found[:2])
                         names.kinds.append(found.kind)
-            yield names
+            yield _encoded(names) if is_encrypted else names
 
     def _directory_blocks(self, directory: Node, problems: list[str]) -> Iterator[tuple[int, bytes, str]]:
         inode = self._inodes.read(directory.inode)

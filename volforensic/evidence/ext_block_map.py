@@ -103,9 +103,9 @@ class BlockMaps:
         low, high = struct.unpack_from("<I", inode.raw, 28)[0], struct.unpack_from("<H", inode.raw, 116)[0]
         unit = self._block_size if inode.flags & _HUGE_FILE else _HOST_SECTOR
         attributes = struct.unpack_from("<I", inode.raw, 104)[0] | struct.unpack_from("<H", inode.raw, 118)[0] << 32
-        missing = (low | high << 32) * unit // self._block_size - blocks - bool(attributes)
-        if missing > 0:
-            walk.remark(f"it has {missing} blocks more than its map names: bytes of it may be missing")
+        stored = (low | high << 32) * unit // self._block_size
+        if stored != blocks + bool(attributes):
+            walk.remark(f"it has {stored} blocks, its map names {blocks + bool(attributes)}: one of them is damaged")
 
 
 class _Walk:

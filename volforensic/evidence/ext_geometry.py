@@ -90,7 +90,8 @@ class Geometry(NamedTuple):
 
 class Descriptor(NamedTuple):
     """A group's descriptor. ``fault`` is what is wrong with the first ("" for nothing), ``backup`` the block of the
-    copy whose bytes these are, 0 for the first: a copy says truly where the tables lie, not what is in use."""
+    copy whose bytes these are, 0 for the first: a copy says truly where the tables lie, not what is in use.
+    """
 
     raw: bytes
     fault: str = ""

@@ -93,7 +93,11 @@ class ExtInodes:
                     yield start + index, b"", "it lies outside the volume"
                     return
                 if bad:
-                    yield start + index, data, f"{sum(length for _, length in bad)} bytes of it do not read (read error)"
+                    yield (
+                        start + index,
+                        data,
+                        f"{sum(length for _, length in bad)} bytes of it do not read (read error)",
+                    )
                     continue
                 is_index = bool(inode.flags & INDEXED_DIRECTORY) and (start + index == 0 or _is_index_block(data))
                 wrong = self._wrong_index(data, seed) if is_index else self._wrong_checksum(data, seed)

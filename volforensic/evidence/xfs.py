@@ -75,12 +75,7 @@ class XfsReader:
             self._take_out_living(inode, removed)
         for entry in removed.values():
             yield self._orphans.removed(entry)
-        if inode.format != LOCAL and own[:1] != [inode.number]:
-            problems.append(f"its first block is {f'that of directory {own[0]}' if own else 'damaged'}")
-        if directory.links > below + 2:
-            problems.append(
-                f"by its links it has {directory.links - 2} directories, {below} were found"
-            )
+        problems += _miscounted(directory, own, below, has_own=inode.format != LOCAL)
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
@@ -185,6 +180,14 @@ class XfsReader:
         if node.links > 1 and node.type != "directory":
             self._links.count(number, node.links)
         return tuple.__new__(Listed, (name, number, 0, True, node, problems))
+
+
+def _miscounted(directory: Node, own: list[int], below: int, *, has_own: bool) -> Iterator[str]:
+    """Yield what a directory's entry for itself and its links say against what was found in it."""
+    if has_own and own[:1] != [directory.inode]:
+        yield f"its first block is that of directory {own[0]}" if own else "its first block is damaged"
+    if directory.links > below + 2:
+        yield f"by its links it has {directory.links - 2} directories, {below} were found"
 
 
 def _taken(found: Iterator[DirectoryEntry | str], where: str, problems: list[str]) -> list[tuple[int, bytes, int]]:

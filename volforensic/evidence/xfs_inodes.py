@@ -195,9 +195,10 @@ class XfsInodes:
             yield Run(start, place, count)
         if number < inode.extents:
             problems.append(f"it has {inode.extents} extents, {number} were found")
-        missing = inode.blocks - blocks - len(entered)
-        if missing > 0 and missing > self._attribute_blocks(inode):
-            problems.append(f"it has {missing} blocks more than its map names: bytes of it may be missing")
+        if inode.mode and inode.blocks != blocks + len(entered):
+            named = blocks + len(entered) + self._attribute_blocks(inode)
+            if inode.blocks != named:
+                problems.append(f"it has {inode.blocks} blocks, its map names {named}: one of them is damaged")
 
     def _attribute_blocks(self, inode: Inode) -> int:
         """Return how many blocks the extended attributes of an inode have."""
