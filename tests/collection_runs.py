@@ -148,8 +148,8 @@ def tests_importable() -> Iterator[None]:
 
 
 def _layout(pool: Pool, descriptor: int, image: Path) -> Layout:
-    arguments = LayoutArguments(size=image.stat().st_size)
-    function = "volforensic.evidence.layout:read_layout"
+    arguments = LayoutArguments(sizes=[image.stat().st_size])
+    function = "volforensic.evidence.discovery:read_layout"
     (layout,) = pool.run(
         Task(function=function, arguments=arguments, message_type=Layout, source=handle_of(descriptor))
     )

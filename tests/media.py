@@ -2,7 +2,12 @@
 
 import os
 
+from volforensic.evidence.containers.container import ContainerFacts
+from volforensic.evidence.disk_opening import OpenedDisk
+from volforensic.evidence.image import Image
 from volforensic.evidence.raw_medium import RawMedium, raw_source
+from volforensic.evidence.recipes import RAW, DiskRecipe, FilePart
+from volforensic.evidence.source import Source
 from volforensic.sandbox.messages import SourceHandle
 
 
@@ -19,3 +24,10 @@ def medium_of(descriptor: int) -> RawMedium:
 def handle_of(descriptor: int) -> SourceHandle:
     """Return what a task needs to read a descriptor."""
     return raw_source(descriptor, size_of(descriptor))
+
+
+def plain_image(source: Source) -> Image:
+    """Return a source as an image of one plain disk."""
+    size = source.pin.size
+    recipe = DiskRecipe(kind=RAW, files=[FilePart(name=source.path.name.encode(), size=size)], size=size)
+    return Image([OpenedDisk(source.path, recipe, ContainerFacts(kind=RAW, size=size), (source,))])

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from mutants import Mutant, MutantMedium, mutant, used_sectors
 
+from volforensic.evidence.discovery import read_layout
 from volforensic.evidence.filesystems import open_filesystem
-from volforensic.evidence.layout import Layout, LayoutArguments, Volume, read_layout
+from volforensic.evidence.layout import Layout, LayoutArguments, Volume
 from volforensic.evidence.node import HARMLESS
 from volforensic.evidence.reader import Window
 from volforensic.inventory.file_bytes import Loss, stored_chunks
@@ -60,7 +61,7 @@ class Verdict(NamedTuple):
 def read_disk(medium: Medium, *, hashes: dict[str, str] | None = None) -> Reading:
     """Read a disk as the workers do: its layout, each walk, the bytes of each file."""
     place = Workplace(medium, mmap.mmap(-1, PAGE_USED), None)
-    layout: Layout = next(read_layout(place, LayoutArguments(size=medium.size)))
+    layout: Layout = next(read_layout(place, LayoutArguments(sizes=[medium.size])))
     told = [problem.reason for problem in layout.problems if problem.lost]
     if not any(volume.is_readable for volume in layout.volumes):
         told.append("nothing that can be read")

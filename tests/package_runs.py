@@ -101,8 +101,8 @@ def proved(image: Path, folder: Path, *, doubtful: frozenset[int] = frozenset())
 
 
 def _walked(pool: Pool, descriptor: int, image: Path, inventory: Inventory, result: Proved) -> Layout:
-    arguments = LayoutArguments(size=image.stat().st_size)
-    function = "volforensic.evidence.layout:read_layout"
+    arguments = LayoutArguments(sizes=[image.stat().st_size])
+    function = "volforensic.evidence.discovery:read_layout"
     (layout,) = pool.run(
         Task(function=function, arguments=arguments, message_type=Layout, source=handle_of(descriptor))
     )

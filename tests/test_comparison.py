@@ -1,13 +1,21 @@
 """The second reading: libraries agree with our readers on sound disks, and a disk that shows two faces is told."""
 
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 import pytest
 from command_line import triage
+from test_hostile_stages import Silence
 
 from images import build
+from volforensic.evidence.image import ImageOptions, opened_image
+from volforensic.inventory.comparison import compare_volumes
+from volforensic.inventory.store import Inventory
+from volforensic.preload import preloaded_modules
+from volforensic.sandbox.pool import Pool
+from volforensic.survey import Survey
 
 
 def problems_of(disk: Path, case: Path) -> list[dict[str, object]]:
@@ -48,3 +56,20 @@ def test_inodes_without_a_name_are_no_difference(tmp_path: Path) -> None:
     disk = make_disk(tmp_path, {"etc/name": "bytes", "var/log/lost": "more bytes"})
     subprocess.run(["debugfs", "-w", "-R", "unlink /var/log/lost", str(disk)], check=True, capture_output=True)
     assert problems_of(disk, tmp_path / "case") == []
+
+
+def test_bytes_that_a_library_reads_otherwise_are_told_by_both_hashes(tmp_path: Path) -> None:
+    # Our answer is made wrong for one file: whichever reader is at fault, both answers must be told.
+    disk = build.cached("ubuntu-btrfs")
+    with ExitStack() as stack:
+        pool = stack.enter_context(Pool(preloaded_modules([], second_reader=True), jobs=1))
+        image = stack.enter_context(opened_image([disk], pool, ImageOptions(), lambda _: None))
+        survey = Survey(image, pool, Silence(), lambda _: None)
+        layout = survey.read_layout()
+        inventory = stack.enter_context(Inventory(tmp_path / "inventory.sqlite"))
+        survey.walk(inventory, layout)
+        chosen = next(entry for entry in inventory.in_physical_order() if entry.extents is None and entry.size)
+        inventory.note_content(chosen, {"sha256": "0" * 64})
+        (told,) = compare_volumes(pool, image.handle, layout.volumes, inventory, tmp_path)
+    assert "differ in bytes: sha256 " + "0" * 64 in told.reason
+    assert told.inode == chosen.inode

@@ -20,7 +20,7 @@ from volforensic.evidence.free_space import (
     SpaceMessage,
     outside_filesystems,
 )
-from volforensic.evidence.layout import Layout, Volume
+from volforensic.evidence.layout import DiskTable, Layout, Volume
 from volforensic.evidence.reader import Window
 from volforensic.evidence.signatures import Filesystem
 from volforensic.evidence.space import Run, Unknown, complement, merged
@@ -358,8 +358,8 @@ def test_what_lies_outside_of_filesystems() -> None:
         Volume(index=2, offset=300, length=100, kind="gpt", description="", filesystem=Filesystem(type="swap")),
         Volume(index=3, offset=400, length=50, kind="gpt", description=""),
     ]
-    layout = Layout(table="gpt", sector_size=512, volumes=volumes, problems=[])
-    assert [(region.kind, region.offset, region.length) for region in outside_filesystems(layout, 500)] == [
+    layout = Layout(disks=[DiskTable(address=0, size=500, table="gpt", sector_size=512)], volumes=volumes, problems=[])
+    assert [(region.kind, region.offset, region.length) for region in outside_filesystems(layout)] == [
         ("outside every volume", 0, 100),
         ("outside every volume", 200, 100),
         ("swap", 300, 100),

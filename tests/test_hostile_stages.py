@@ -20,7 +20,7 @@ from volforensic.collection.loader import load_definitions
 from volforensic.collection.parsers.identity import FstabEntry
 from volforensic.collection.parsing import LARGEST_HOLE, Parsed, Rows, Stored
 from volforensic.errors import NoFilesystemError
-from volforensic.evidence.layout import Layout, Volume
+from volforensic.evidence.layout import DiskTable, Layout, Volume
 from volforensic.evidence.node import Extent
 from volforensic.evidence.signatures import Filesystem
 from volforensic.inventory import file_stage
@@ -93,7 +93,7 @@ class Run(NamedTuple):
         voice = Silence()
         case = Case.create(self.folder / "case", number="1", examiner="A", command_line=[], versions={})
         with case:
-            outcome = triage.triage_source(case, self.disk, self.options, voice)
+            outcome = triage.triage_source(case, [self.disk], self.options, voice)
             item = case.evidence(outcome.evidence_id)
             rows = {name: list(item.read(name)) for name in (*item.streams(), "files", "extracted", "problems")}
             case.close(0)
@@ -134,7 +134,7 @@ def volume(**values: Any) -> Volume:
 
 def layout(*volumes: Volume, problems: int = 0) -> Layout:
     many = [Problem(stage="layout", reason="\x1b[2J")] * problems
-    return Layout(table="none", sector_size=512, volumes=list(volumes), problems=many)
+    return Layout(disks=[], volumes=list(volumes), problems=many)
 
 
 LAYOUTS = {
@@ -151,6 +151,9 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("message", LAYOUTS.values(), ids=LAYOUTS)
 def test_layouts_that_cannot_be(run: Run, message: Any) -> None:
+    if isinstance(message, Layout):
+        table = DiskTable(address=0, size=run.disk.stat().st_size, table="none", sector_size=512)
+        message = msgspec.structs.replace(message, disks=[table])
     run.take_over(survey, sends(message))
     with pytest.raises(NoFilesystemError, match="the layout could not be read: the worker sent a message"):
         run.triage()

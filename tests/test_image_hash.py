@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from media import plain_image
 
 from volforensic.errors import SourceError
 from volforensic.evidence import image_hash
 from volforensic.evidence.digests import OPTIONAL_ALGORITHMS, Digests, hashes_of
+from volforensic.evidence.image import Image
 from volforensic.evidence.image_hash import ImageHash
 from volforensic.evidence.source import Digest, Source
 
@@ -20,11 +22,11 @@ PATIENCE = 20
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Iterator[Source]:
+def source(tmp_path: Path) -> Iterator[Image]:
     path = tmp_path / "disk"
     path.write_bytes(CONTENT)
     with Source(path) as opened:
-        yield opened
+        yield plain_image(opened)
 
 
 def ended(beside: ImageHash) -> Digest:
@@ -43,7 +45,7 @@ def wait_until_it_rests(beside: ImageHash) -> int:
     return position
 
 
-def test_the_hash_is_that_of_the_source(source: Source) -> None:
+def test_the_hash_is_that_of_the_source(source: Image) -> None:
     with ImageHash(source, OPTIONAL_ALGORITHMS) as beside:
         digest = ended(beside)
         assert beside.reach(0) > len(CONTENT)
@@ -53,7 +55,7 @@ def test_the_hash_is_that_of_the_source(source: Source) -> None:
     assert list(digest.others) == list(OPTIONAL_ALGORITHMS)
 
 
-def test_it_waits_for_the_files_and_goes_on_with_them(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_waits_for_the_files_and_goes_on_with_them(source: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_hash, "_lead", lambda: 1 << 20)
     with ImageHash(source) as beside:
         first = wait_until_it_rests(beside)
@@ -63,7 +65,7 @@ def test_it_waits_for_the_files_and_goes_on_with_them(source: Source, monkeypatc
         assert ended(beside).sha256 == hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_it_goes_on_to_what_is_waited_for(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_goes_on_to_what_is_waited_for(source: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     # A file far behind the last one that was examined: neither may wait for the other for ever.
     monkeypatch.setattr(image_hash, "_lead", lambda: 1 << 20)
     with ImageHash(source) as beside:
@@ -72,7 +74,7 @@ def test_it_goes_on_to_what_is_waited_for(source: Source, monkeypatch: pytest.Mo
         assert 5 << 20 <= wait_until_it_rests(beside) < len(CONTENT)
 
 
-def test_leaving_ends_one_that_waits(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaving_ends_one_that_waits(source: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_hash, "_lead", lambda: 1 << 20)
     with ImageHash(source) as beside:
         wait_until_it_rests(beside)
@@ -80,7 +82,7 @@ def test_leaving_ends_one_that_waits(source: Source, monkeypatch: pytest.MonkeyP
 
 
 def test_an_error_of_the_source_comes_where_the_hash_is_asked_for(
-    source: Source, monkeypatch: pytest.MonkeyPatch
+    source: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object) -> int:
         raise OSError(errno.ENODEV, "No such device")

@@ -30,7 +30,10 @@ BEYOND_STAGES = {"case", "aws", "device", "cli", "triage", "recording", "reporti
 
 LONGEST_FILE = 320
 LONGEST_FUNCTION = 45
-LONGER: dict[str, str] = {}
+LONGER: dict[str, str] = {
+    "volforensic/cli/triage.py:triage_sources": "one parameter an option of the command line",
+    "volforensic/cli/hash.py:hash_files": "same",
+}
 """``path`` or ``path:function`` that may be longer, with the reason."""
 
 PRINTING_NAMES = {"print", "breakpoint", "input"}

@@ -10,7 +10,8 @@ from media import medium_of
 from images.hostile.ext_disk import Ext
 from images.hostile.kit import MEBIBYTE
 from images.hostile.tables import gpt_disk
-from volforensic.evidence.layout import Layout, LayoutArguments, read_layout
+from volforensic.evidence.discovery import read_layout
+from volforensic.evidence.layout import Layout, LayoutArguments
 from volforensic.sandbox.messages import PAGE_USED
 from volforensic.sandbox.worker import Workplace
 
@@ -19,7 +20,7 @@ def layout_of(path: Path) -> Layout:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         place = Workplace(medium_of(descriptor), mmap.mmap(-1, PAGE_USED), None)
-        return next(read_layout(place, LayoutArguments(size=path.stat().st_size)))
+        return next(read_layout(place, LayoutArguments(sizes=[path.stat().st_size])))
     finally:
         os.close(descriptor)
 

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from volforensic.collection.namespace import HostPaths
 from volforensic.evidence.digests import algorithm_bits, algorithm_names
+from volforensic.evidence.image import Image
 from volforensic.evidence.image_hash import ImageHash
 from volforensic.evidence.layout import VolumeFacts
-from volforensic.evidence.source import Digest, Source
+from volforensic.evidence.source import Digest
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.examination import Tools, examine
 from volforensic.inventory.file_stage import Examined, FileToExamine, examine_inventory
@@ -21,14 +22,14 @@ _LISTENING_SECONDS = 0.1
 
 
 class FilePass(NamedTuple):
-    """What the pass needs: workers, source, inventory, paths on the host, volumes, compiled YARA rules, hashes wanted.
+    """What the pass needs: workers, image, inventory, paths on the host, volumes, compiled YARA rules, hashes wanted.
 
     ``others`` are algorithms beside SHA-256 for every file; ``algorithms_of`` adds those that one file needs.
     ``every_file`` is false where only files that look worth it are examined.
     """
 
     pool: Pool
-    source: Source
+    image: Image
     inventory: Inventory
     paths: HostPaths
     volumes: dict[int, VolumeFacts]
@@ -43,14 +44,17 @@ class FilePass(NamedTuple):
         voice.stage("files", total, "files")
         examined = passed = 0
         notes: list[tuple[FileEntry, Row]] = []
+        is_behind = image_hash is not None and self.image.in_place
+        if image_hash is not None and not is_behind:
+            image_hash.run_free()
         for result in examine_inventory(
             self.pool,
-            self.source.handle,
+            self.image.handle,
             self._files(),
             self.volumes,
             self.rules,
             every_file=self.every_file,
-            reach=image_hash.reach if image_hash else None,
+            reach=image_hash.reach if image_hash and is_behind else None,
         ):
             if isinstance(result, Problem):
                 yield result
@@ -80,23 +84,31 @@ class FilePass(NamedTuple):
                 yield FileToExamine(entry, self.paths.path_of(entry), algorithms)
 
 
-def hash_source(source: Source, voice: Voice, stage: str, others: Collection[str] = ()) -> Digest:
+def hash_source(source: Image, voice: Voice, stage: str, others: Collection[str] = ()) -> Digest:
     """Hash the source by itself, as a stage of this name."""
-    voice.stage(stage, source.pin.size, "bytes")
+    voice.stage(stage, source.size, "bytes")
     digest = source.digest(lambda count: voice.advance(count, str(source.path)), others)
     voice.end_stage(f"sha256 {digest.sha256}")
     return digest
 
 
-def end_of_hash(image_hash: ImageHash, source: Source, voice: Voice, stage: str) -> Digest:
+def hash_again(image: Image, before: Digest, voice: Voice, stage: str) -> Digest:
+    """Hash the image after it was read, as a stage of this name."""
+    voice.stage(stage, sum(source.pin.size for source in image.sources), "bytes")
+    digest = image.digest_after(before, lambda count: voice.advance(count, str(image.path)))
+    voice.end_stage(f"sha256 {digest.sha256 or 'of a file is another'}")
+    return digest
+
+
+def end_of_hash(image_hash: ImageHash, source: Image, voice: Voice, stage: str) -> Digest:
     """Wait for the hash that runs beside the stages, and tell its progress as a stage of this name."""
-    voice.stage(stage, source.pin.size, "bytes")
+    voice.stage(stage, source.size, "bytes")
     told = 0
     while (digest := image_hash.wait(_LISTENING_SECONDS)) is None:
-        done = min(image_hash.reach(0), source.pin.size)
+        done = min(image_hash.reach(0), source.size)
         voice.advance(done - told, str(source.path))
         told = done
-    voice.advance(source.pin.size - told, str(source.path))
+    voice.advance(source.size - told, str(source.path))
     voice.end_stage(f"sha256 {digest.sha256}")
     return digest
 

@@ -73,7 +73,7 @@ class FileStages:
         needed = frozenset(self._sets.algorithms_needed if self._sets is not None else ())
         work = FilePass(
             pool=evidence.pool,
-            source=self._survey.source,
+            image=self._survey.image,
             inventory=evidence.inventory,
             paths=evidence.paths,
             volumes=evidence.volumes,
@@ -125,7 +125,7 @@ class FileStages:
         """Yield what is found in the bytes that no file has."""
         evidence, voice = self._evidence, self._survey.voice
         self._find_free_space(layout)
-        regions = outside_filesystems(layout, self._survey.source.pin.size)
+        regions = outside_filesystems(layout)
         groups = {number: space.groups for number, space in self._spaces.items() if space.groups}
         belonging = Belonging(evidence.inventory.nameless_and_deleted(), groups)
         spaces = spaces_of(layout.volumes, self._spaces.values(), regions)

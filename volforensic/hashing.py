@@ -8,9 +8,10 @@ from typing import NamedTuple
 import msgspec
 
 from volforensic.errors import IntegrityError
+from volforensic.evidence.image import Image, ImageOptions, opened_image
 from volforensic.evidence.image_hash import ImageHash
 from volforensic.evidence.layout import Layout
-from volforensic.evidence.source import Digest, Source
+from volforensic.evidence.source import Digest
 from volforensic.file_pass import FilePass, end_of_hash
 from volforensic.inventory.hash_sets import HashSets
 from volforensic.inventory.row_judge import RowJudge
@@ -31,15 +32,16 @@ class HashOptions(msgspec.Struct, frozen=True, kw_only=True):
     with_image: bool = True
     sets: HashSets | None = None
     jobs: int = 2
+    image: ImageOptions = ImageOptions()
 
 
 class HashedSource(NamedTuple):
-    """What was found: the source, its hashes where they were wanted, its layout, what was not read, a row a file.
+    """What was found: the image, its hashes where they were wanted, its layout, what was not read, a row a file.
 
     ``rows`` gives the rows of the inventory, as in files.jsonl.zst, while the block runs; it may be called again.
     """
 
-    source: Source
+    image: Image
     digest: Digest | None
     layout: Layout
     problems: list[Problem]
@@ -67,21 +69,21 @@ def hashed_source(path: Path, options: HashOptions, voice: Voice) -> Iterator[Ha
         voice.problem(problem)
 
     with ExitStack() as stack:
-        source = stack.enter_context(Source(path))
-        beside = stack.enter_context(ImageHash(source, options.hashes)) if options.with_image else None
-        if beside is None:
-            source.read_in_places()
         pool = stack.enter_context(Pool(preload=preloaded_modules([]), jobs=options.jobs))
+        image = stack.enter_context(opened_image([path], pool, options.image, note))
+        beside = stack.enter_context(ImageHash(image, options.hashes)) if options.with_image else None
+        if beside is None:
+            image.read_in_places()
         inventory = stack.enter_context(Inventory())
         for sentence in probe().missing():
             note(Problem(stage="sandbox", reason=sentence, lost=False))
-        survey = Survey(source, pool, voice, note)
+        survey = Survey(image, pool, voice, note)
         layout = survey.read_layout()
         subvolumes = survey.walk(inventory, layout)
         paths = host_paths(survey.find_hosts(inventory, layout, subvolumes))
         work = FilePass(
             pool=pool,
-            source=source,
+            image=image,
             inventory=inventory,
             paths=paths,
             volumes=layout.facts(),
@@ -90,13 +92,13 @@ def hashed_source(path: Path, options: HashOptions, voice: Voice) -> Iterator[Ha
         )
         for problem in work.run(voice, beside):
             note(problem)
-        digest = end_of_hash(beside, source, voice, "hash") if beside else None
-        for problem in digest.problems if digest else ():
+        digest = end_of_hash(beside, image, voice, "hash") if beside else None
+        for problem in (*digest.problems, *image.stored_hash_problems(digest)) if digest else ():
             note(problem)
         try:
-            source.check_unchanged()
+            image.check_unchanged()
         except IntegrityError as error:
             note(Problem(stage="source", reason=str(error)))
             raise
         judge = RowJudge(sets=options.sets)
-        yield HashedSource(source, digest, layout, problems, lambda: inventory.rows(paths.path_of, judge.add))
+        yield HashedSource(image, digest, layout, problems, lambda: inventory.rows(paths.path_of, judge.add))

@@ -2,15 +2,17 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from volforensic.case.evidence_folder import EvidenceFolder, evidence_id
 from volforensic.case.folder import Case
 from volforensic.errors import HostError, VolforensicError
-from volforensic.evidence.source import Source
+from volforensic.evidence.image import Image
 from volforensic.record import SEVERITIES, Row, text, text_fields
 
 NOT_READ = "source not read"
@@ -43,33 +45,41 @@ class _Identified(NamedTuple):
     sha256: str
 
 
-def source_fields(path: Path) -> Row:
-    """Return where a source lies, as the custody log has it."""
-    return text_fields("source", os.fsencode(path.resolve()))
+def source_fields(paths: Sequence[Path]) -> Row:
+    """Return where the disks of an item lie, as the custody log has it."""
+    return text_fields("source", b" + ".join(os.fsencode(path.resolve()) for path in paths))
 
 
-def is_known_path(case: Case, source: Source) -> bool:
+def pinned_files(image: Image) -> list[Row]:
+    """Return every file that was opened, and what was held fast of it."""
+    return [
+        {**text_fields("name", os.fsencode(source.path.name)), **msgspec.to_builtins(source.pin)}
+        for source in image.sources
+    ]
+
+
+def is_known_path(case: Case, image: Image) -> bool:
     """Return whether an item of the case lay where this source lies: only its hash tells whether it is the same."""
-    path = source_fields(source.path)["source"]
+    path = source_fields(image.paths)["source"]
     return any(known.source == path and _is_there(case.evidence(known.evidence)) for known in _identified(case))
 
 
-def choose_item(case: Case, source: Source, sha256: str, *, replace: bool) -> EvidenceFolder:
+def choose_item(case: Case, image: Image, sha256: str, *, replace: bool) -> EvidenceFolder:
     """Return the folder for this source, not begun yet; ``sha256`` may be empty where its path is not known.
 
     What lay at the same path and had the same bytes is the same item; so is a file at the same path whose bytes
     differ, where its item was cut off or is to be replaced. A device's path names other bytes with every volume that
     is attached. Anything else gets a new id, also where another source has the same name.
     """
-    path = source_fields(source.path)["source"]
+    path = source_fields(image.paths)["source"]
     there = [known for known in _identified(case) if _is_there(case.evidence(known.evidence))]
     for known in reversed(there):
         folder = case.evidence(known.evidence)
-        may_differ = source.kind == "file" and (replace or folder.interrupted)
+        may_differ = image.kind == "file" and (replace or folder.interrupted)
         if known.source == path and (known.sha256 == sha256 or may_differ):
             return folder
     taken = {*case.evidence_ids(), *(known.evidence for known in there)}
-    return case.evidence(evidence_id(text(os.fsencode(source.path.name)), taken))
+    return case.evidence(evidence_id(text(os.fsencode(image.path.name)), taken))
 
 
 @contextmanager

@@ -10,12 +10,15 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
     """Return the modules that workers need for these artifacts; the second readers only where they are asked for."""
     sources = [source for artifact in artifacts for source in artifact.sources]
     libraries = [f"volforensic.evidence.library_{kind}" for kind in ("xfs", "btrfs", "squashfs")]
+    libraries.append("volforensic.inventory.comparison_worker")
     # dissect.squashfs imports these when it meets a filesystem that is packed with them.
     libraries += ["zlib", "lzma", "dissect.util.compression.lz4", "dissect.util.compression.lzo"]
     libraries.append("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
     parsers = {source.parser.partition(".")[0] for source in sources if source.parser}
     return [
-        "volforensic.evidence.layout",
+        "volforensic.evidence.discovery",
+        "volforensic.evidence.disks",
+        "volforensic.evidence.spaces",
         "volforensic.evidence.btrfs_free",
         "volforensic.evidence.ext_free",
         "volforensic.evidence.fat_free",

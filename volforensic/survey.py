@@ -6,9 +6,9 @@ from typing import NamedTuple
 from volforensic.collection.host import Host, find_hosts
 from volforensic.collection.namespace import HostPaths
 from volforensic.errors import NoFilesystemError
+from volforensic.evidence.image import Image
 from volforensic.evidence.layout import Layout, LayoutArguments
 from volforensic.evidence.layout_check import LayoutCheck
-from volforensic.evidence.source import Source
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.stage import walk_volumes
 from volforensic.inventory.store import Inventory
@@ -23,7 +23,7 @@ _LONGEST_REASONS = 2000
 class Survey(NamedTuple):
     """Where to look, with what, and whom to tell: ``note`` takes what could not be read."""
 
-    source: Source
+    image: Image
     pool: Pool
     voice: Voice
     note: Callable[[Problem], None]
@@ -45,17 +45,18 @@ class Survey(NamedTuple):
         if layout is None or not any(volume.is_readable for volume in layout.volumes):
             told = "; ".join(reasons)[:_LONGEST_REASONS] or "nothing known by a signature"
             raise NoFilesystemError(
-                str(self.source.path),
+                str(self.image.path),
                 f"holds no filesystem that can be read ({told})",
                 "`file` and `fdisk -l` tell more; open what is encrypted or LVM read-only and triage that device",
             )
+        self.image.place(layout.placed, [])
         return layout
 
     def walk(self, inventory: Inventory, layout: Layout) -> list[FileEntry]:
         """Fill the inventory and index it; return the roots of btrfs subvolumes."""
         self.voice.stage("inventory", layout.entries_expected(), "files")
         subvolumes = []
-        for batch in walk_volumes(self.pool, self.source.handle, layout.volumes):
+        for batch in walk_volumes(self.pool, self.image.handle, layout.volumes):
             if isinstance(batch, Problem):
                 self.note(batch)
                 continue
@@ -69,7 +70,7 @@ class Survey(NamedTuple):
     def find_hosts(self, inventory: Inventory, layout: Layout, subvolumes: list[FileEntry]) -> list[Host]:
         """Return the hosts whose trees are in the source."""
         hosts = []
-        for found in find_hosts(self.pool, self.source.handle, inventory, layout, subvolumes):
+        for found in find_hosts(self.pool, self.image.handle, inventory, layout, subvolumes):
             if isinstance(found, Problem):
                 self.note(found)
             else:
@@ -78,11 +79,11 @@ class Survey(NamedTuple):
 
     def _layout(self) -> Iterator[Layout | Problem]:
         task = Task(
-            function="volforensic.evidence.layout:read_layout",
-            arguments=LayoutArguments(size=self.source.pin.size),
+            function="volforensic.evidence.discovery:read_layout",
+            arguments=LayoutArguments(sizes=self.image.sizes),
             message_type=Layout,
-            source=self.source.handle,
-            check=LayoutCheck(self.source.pin.size),
+            source=self.image.handle,
+            check=LayoutCheck(self.image.sizes),
         )
         for message in self.pool.run(task):
             if isinstance(message, Failure):

@@ -1,6 +1,7 @@
 """Triage: the stages in order for one evidence item. Who reads this file has read the tool."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,10 +13,11 @@ from volforensic.collection.host import Host, mounted_places
 from volforensic.collection.stage import Evidence, FileEnd, collect
 from volforensic.detection.engine import detect
 from volforensic.errors import IntegrityError, NoFilesystemError
+from volforensic.evidence.image import Image, ImageOptions, opened_image
 from volforensic.evidence.image_hash import ImageHash
 from volforensic.evidence.layout import Layout
-from volforensic.evidence.source import Digest, Source
-from volforensic.file_pass import end_of_hash, hash_source
+from volforensic.evidence.source import Digest
+from volforensic.file_pass import end_of_hash, hash_again, hash_source
 from volforensic.file_stages import FileOptions, FileStages
 from volforensic.inventory.comparison import compare_volumes
 from volforensic.inventory.hash_sets import HashSets
@@ -29,6 +31,7 @@ from volforensic.items import (
     choose_item,
     discarding,
     is_known_path,
+    pinned_files,
     source_fields,
     stored_outcome,
 )
@@ -59,6 +62,7 @@ class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
     carve: bool = False
     hashes: tuple[str, ...] = ()
     sets: HashSets | None = None
+    image: ImageOptions = ImageOptions()
     clobber: bool = False
     resume: bool = False
 
@@ -72,37 +76,40 @@ class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
         return [definition.artifact for definition in self.definitions]
 
 
-def triage_source(case: Case, path: Path, options: TriageOptions, voice: Voice) -> Outcome:
-    """Read one raw image or block device and leave its evidence item in the case.
+def triage_source(case: Case, paths: Sequence[Path], options: TriageOptions, voice: Voice) -> Outcome:
+    """Read one image or block device, or several as the disks of one host, and leave an evidence item in the case.
 
     Raises:
-        SourceError: The source cannot be opened or read.
+        SourceError: A source cannot be opened or read.
         NoFilesystemError: Nothing in it is a filesystem that can be read.
     """
-    with Source(path) as source:
-        pinned = msgspec.to_builtins(source.pin)
-        case.log("source opened read-only", {**source_fields(path), "pinned": pinned})
+    preload = preloaded_modules(options.artifacts, second_reader=options.second_reader)
+    noted: list[Problem] = []
+    with (
+        Pool(preload=preload, jobs=options.jobs) as pool,
+        opened_image(paths, pool, options.image, noted.append) as image,
+    ):
+        case.log("source opened read-only", {**source_fields(paths), "files": pinned_files(image)})
         # What lay at this path before may be the same item: its hash tells. Else the hash is taken with the files.
-        before = hash_source(source, voice, HASH_BEFORE, options.hashes) if is_known_path(case, source) else None
-        folder = choose_item(case, source, before.sha256 if before else "", replace=options.clobber)
+        before = hash_source(image, voice, HASH_BEFORE, options.hashes) if is_known_path(case, image) else None
+        folder = choose_item(case, image, before.sha256 if before else "", replace=options.clobber)
         if options.resume and not options.clobber and folder.finished:
             return stored_outcome(folder)
-        case.log(BEGUN, {"evidence": folder.id, **source_fields(path)})
+        case.log(BEGUN, {"evidence": folder.id, **source_fields(paths)})
         folder.begin(clobber=options.clobber, resume=options.resume)
-        preload = preloaded_modules(options.artifacts, second_reader=options.second_reader)
-        with discarding(folder), Pool(preload=preload, jobs=options.jobs) as pool:
-            return _Item(case, folder, source, pool, options, voice).run(before)
+        with discarding(folder):
+            return _Item(case, folder, image, pool, options, voice).run(before, noted)
 
 
 class _Item:
     """Holds what the stages of one item share: case folder, source, workers, and the problems so far."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - it only keeps what it is given
-        self, case: Case, folder: EvidenceFolder, source: Source, pool: Pool, options: TriageOptions, voice: Voice
+        self, case: Case, folder: EvidenceFolder, image: Image, pool: Pool, options: TriageOptions, voice: Voice
     ) -> None:
         self.case = case
         self.folder = folder
-        self.source = source
+        self.image = image
         self.pool = pool
         self.options = options
         self.voice = voice
@@ -110,29 +117,30 @@ class _Item:
         self.coverage: list[Coverage] = []
         self.findings: list[Finding] = []
 
-    def run(self, before: Digest | None) -> Outcome:
+    def run(self, before: Digest | None, noted: Sequence[Problem]) -> Outcome:
+        self._note(*noted)
         self._note(*(Problem(stage="sandbox", reason=sentence, lost=False) for sentence in probe().missing()))
-        survey = Survey(self.source, self.pool, self.voice, self._note)
+        survey = Survey(self.image, self.pool, self.voice, self._note)
         try:
             layout = survey.read_layout()
         except NoFilesystemError as error:
-            self._identify(before or hash_source(self.source, self.voice, HASH_BEFORE, self.options.hashes))
+            self._identify(before or hash_source(self.image, self.voice, HASH_BEFORE, self.options.hashes))
             self.case.log("source refused", {"evidence": self.folder.id, "reasons": error.wrong})
             raise
         self.case.log("layout", {"evidence": self.folder.id, "table": layout.table, "volumes": len(layout.volumes)})
         scratch = self.folder.scratch()
         with Inventory(scratch / "inventory.sqlite") as inventory, PackageProof(scratch / "packages.sqlite") as proof:
             subvolumes = survey.walk(inventory, layout)
-            self._compare(inventory, layout)
             hosts = survey.find_hosts(inventory, layout, subvolumes)
             paths = host_paths(hosts)
-            evidence = Evidence(self.pool, self.source.handle, inventory, hosts, layout.facts(), paths)
+            evidence = Evidence(self.pool, self.image.handle, inventory, hosts, layout.facts(), paths)
             doubtful = self._doubtful()
             self._collect(evidence, layout, doubtful)
             files = FileStages(survey, evidence, proof, self.options.of_files(), self.options.sets)
             files.read_packages(doubtful)
             before = self._examine(files, before)
             self._identify(before)
+            self._compare(inventory, layout)
             files.describe_programs()
             files.judge_deleted(layout)
             self._write_files(files, layout)
@@ -158,7 +166,7 @@ class _Item:
         if not self.options.second_reader:
             return
         self.voice.stage("second reader", len(layout.volumes), "volumes")
-        handle, scratch = self.source.handle, self.folder.scratch()
+        handle, scratch = self.image.handle, self.folder.scratch()
         self._note(*compare_volumes(self.pool, handle, layout.volumes, inventory, scratch))
         self.voice.end_stage()
 
@@ -195,14 +203,14 @@ class _Item:
         if before is not None:
             files.examine(None)
             return before
-        with ImageHash(self.source, self.options.hashes) as beside:
+        with ImageHash(self.image, self.options.hashes) as beside:
             files.examine(beside)
-            return end_of_hash(beside, self.source, self.voice, HASH_BEFORE)
+            return end_of_hash(beside, self.image, self.voice, HASH_BEFORE)
 
     def _identify(self, before: Digest) -> None:
         """Say in the custody log which source it is."""
-        self._note(*before.problems)
-        identity = {"evidence": self.folder.id, **source_fields(self.source.path), "sha256": before.sha256}
+        self._note(*before.problems, *self.image.stored_hash_problems(before))
+        identity = {"evidence": self.folder.id, **source_fields(self.image.paths), "sha256": before.sha256}
         self.case.log(IDENTIFIED, {**identity, **before.others})
 
     def _write_files(self, files: FileStages, layout: Layout) -> None:
@@ -234,10 +242,10 @@ class _Item:
         self.voice.end_stage()
 
     def _after(self, before: Digest) -> Digest:
-        after = hash_source(self.source, self.voice, "hash after")
+        after = hash_again(self.image, before, self.voice, "hash after")
         self.case.log("hash after", {"evidence": self.folder.id, "sha256": after.sha256})
         try:
-            self.source.check_unchanged()
+            self.image.check_unchanged()
         except IntegrityError as error:
             self._note(Problem(stage="source", reason=str(error)))
         if after.sha256 != before.sha256:
@@ -253,12 +261,13 @@ class _Item:
         described = [host.described() for host in hosts]
         identity = {
             "id": self.folder.id,
-            **text_fields("source", os.fsencode(self.source.path.name)),
-            "kind": self.source.kind,
-            "size": self.source.pin.size,
+            **text_fields("source", os.fsencode(self.image.path.name)),
+            "kind": self.image.kind,
+            "size": self.image.size,
             "sha256_before": before.sha256,
             "sha256_after": after.sha256,
             "hashes": before.others,
+            "disks": self.image.described(before, after),
             "layout": layout.described(mounted_places(hosts)),
             "host": described[0] if described else {},
             "hosts": described,

@@ -8,7 +8,18 @@ from typing import Annotated, Literal
 import typer
 
 from volforensic.cli.guarded import run_guarded
-from volforensic.cli.options import HashNames, Jobs, KnownBad, KnownGood, NoColor, Progress, Yara, algorithms
+from volforensic.cli.options import (
+    AsRaw,
+    HashNames,
+    Jobs,
+    KnownBad,
+    KnownGood,
+    NoColor,
+    Parents,
+    Progress,
+    Yara,
+    algorithms,
+)
 from volforensic.cli.standard_output import as_text
 
 _INTERRUPTED = "interrupted: nothing was written. Run the same command again"
@@ -16,7 +27,7 @@ ListingFormat = Literal["table", "json", "jsonl", "csv", "sha256sum", "bodyfile"
 
 
 def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the command line
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", readable=False, help="A raw disk image or block device.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", readable=False, help="A disk image or block device.")],
     hashes: HashNames = "",
     output_format: Annotated[ListingFormat, typer.Option("--format", "-f", help="How to print the files.")] = "table",
     output: Annotated[
@@ -27,6 +38,8 @@ def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the comma
     known_good: KnownGood = None,
     known_bad: KnownBad = None,
     files_only: Annotated[bool, typer.Option("--files-only", help="Do not hash the image itself.")] = False,  # noqa: FBT002 - same
+    parents: Parents = None,
+    as_raw: AsRaw = False,  # noqa: FBT002 - same
     jobs: Jobs = 0,
     progress: Progress = "auto",
     no_color: NoColor = False,  # noqa: FBT002 - same
@@ -46,9 +59,11 @@ def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the comma
     """
     from volforensic.cli.hash_run import HashRequest, run_hash  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
     from volforensic.cli.terminal import Terminal  # noqa: PLC0415 - same
+    from volforensic.evidence.image import ImageOptions  # noqa: PLC0415 - same
 
     request = HashRequest(
         source=source,
+        image=ImageOptions(parents=tuple(parents or ()), as_raw=as_raw),
         hashes=algorithms(hashes),
         output_format=output_format,
         output=output,

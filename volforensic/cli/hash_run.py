@@ -17,6 +17,7 @@ from volforensic.cli.output import Format, print_rows
 from volforensic.cli.standard_output import as_text, discard_the_rest
 from volforensic.cli.terminal import Terminal
 from volforensic.errors import EXIT_COMPLETE, EXIT_PARTIAL, HostError
+from volforensic.evidence.image import ImageOptions
 from volforensic.hashing import HashedSource, HashOptions, hashed_source
 from volforensic.inventory.hash_sets import HashSets
 from volforensic.inventory.rule_files import is_worth_a_gate, load_yara_rules
@@ -31,6 +32,7 @@ class HashRequest(NamedTuple):
     """The options of the command line."""
 
     source: Path
+    image: ImageOptions
     hashes: tuple[str, ...]
     output_format: str
     output: Path | None
@@ -59,6 +61,7 @@ def _run(request: HashRequest, terminal: Terminal, sets: HashSets) -> int:
         hashes=_hashes(request),
         with_image=request.with_image,
         jobs=request.jobs,
+        image=request.image,
     )
     with _output(request) as stream, hashed_source(request.source, options, terminal) as hashed:
         left_out: Counter[str] = Counter()
@@ -98,8 +101,8 @@ def _write(request: HashRequest, hashed: HashedSource, stream: BinaryIO, left_ou
 def _dfxml_source(request: HashRequest, hashed: HashedSource) -> DfxmlSource:
     digest = hashed.digest
     return DfxmlSource(
-        image=as_text(str(hashed.source.path)),
-        size=hashed.source.pin.size,
+        image=as_text(str(hashed.image.path)),
+        size=hashed.image.size,
         digests={"sha256": digest.sha256, **digest.others} if digest else {},
         version=__version__,
         command_line=" ".join(request.command_line),
@@ -109,9 +112,9 @@ def _dfxml_source(request: HashRequest, hashed: HashedSource) -> DfxmlSource:
 def _image_lines(hashed: HashedSource) -> Iterator[str]:
     if hashed.digest is None:
         return
-    yield f"sha256  {hashed.digest.sha256}  {hashed.source.path}"
+    yield f"sha256  {hashed.digest.sha256}  {hashed.image.path}"
     for name, digest in hashed.digest.others.items():
-        yield f"{name}  {digest}  {hashed.source.path}"
+        yield f"{name}  {digest}  {hashed.image.path}"
 
 
 @contextmanager

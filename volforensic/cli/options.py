@@ -26,6 +26,11 @@ KnownBad = Annotated[
     list[Path] | None,
     typer.Option("--known-bad", metavar="FILE", help="Hashes of files that are bad: each a critical finding."),
 ]
+Parents = Annotated[
+    list[Path] | None,
+    typer.Option("--parent", metavar="FILE", help="The disk that a differencing image stands on, if not beside it."),
+]
+AsRaw = Annotated[bool, typer.Option("--raw", help="Read the file byte for byte, whatever container it looks like.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, max=256, help="Workers at once; 0: one a core.")]
 Progress = Annotated[ProgressMode, typer.Option("--progress", help="How to tell what runs.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours; NO_COLOR does the same.")]

@@ -9,16 +9,26 @@ from typing import Annotated, Literal
 import typer
 
 from volforensic.cli.guarded import run_guarded
-from volforensic.cli.options import HashNames, Jobs, KnownBad, KnownGood, NoColor, Progress, Yara, algorithms
+from volforensic.cli.options import (
+    AsRaw,
+    HashNames,
+    Jobs,
+    KnownBad,
+    KnownGood,
+    NoColor,
+    Parents,
+    Progress,
+    Yara,
+    algorithms,
+)
 from volforensic.cli.standard_output import as_text
 
 Level = Literal["critical", "high", "medium", "low", "info"]
-Sources = Annotated[
-    list[Path], typer.Argument(metavar="SOURCE", readable=False, help="Raw disk images or block devices.")
-]
+Sources = Annotated[list[Path], typer.Argument(metavar="SOURCE", readable=False, help="Disk images or block devices.")]
 ArtifactFolders = Annotated[
     list[Path] | None, typer.Option("--artifacts", metavar="DIR", help="Further artifact definitions.")
 ]
+AsHost = Annotated[bool, typer.Option("--as-host", help="The sources are the disks of one host.")]
 Profile = Literal["quick", "standard", "full"]
 _PROFILES = "quick: only files that look worth it are hashed. full: a second reader too, and free space is carved."
 INTERRUPTED = "interrupted: what was finished is kept. Run the same command with --resume to go on"
@@ -36,6 +46,9 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
     known_good: KnownGood = None,
     known_bad: KnownBad = None,
     fail_on: Annotated[Level | None, typer.Option("--fail-on", help="End with 10 at findings this severe.")] = None,
+    as_host: AsHost = False,  # noqa: FBT002 - typer's way to a flag
+    parents: Parents = None,
+    as_raw: AsRaw = False,  # noqa: FBT002 - same
     jobs: Jobs = 0,
     output_format: Annotated[Literal["table", "json"], typer.Option("--format", "-f", help="How to print.")] = "table",
     progress: Progress = "auto",
@@ -54,9 +67,12 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
     """
     from volforensic.cli.terminal import Terminal  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
     from volforensic.cli.triage_run import Request, run_triage  # noqa: PLC0415 - same
+    from volforensic.evidence.image import ImageOptions  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
 
     request = Request(
         sources=sources,
+        as_host=as_host,
+        image=ImageOptions(parents=tuple(parents or ()), as_raw=as_raw),
         case=case,
         number=as_text(number),
         examiner=as_text(examiner),

@@ -27,6 +27,7 @@ from volforensic.errors import (
     UsageError,
     VolforensicError,
 )
+from volforensic.evidence.image import ImageOptions
 from volforensic.inventory.hash_sets import HashSets
 from volforensic.inventory.rule_files import is_worth_a_gate, load_yara_rules
 from volforensic.items import NOT_READ, Outcome, source_fields
@@ -42,6 +43,8 @@ class Request(NamedTuple):
     """The options of the command line."""
 
     sources: Sequence[Path]
+    as_host: bool
+    image: ImageOptions
     case: Path
     number: str
     examiner: str
@@ -80,10 +83,12 @@ def _run(request: Request, terminal: Terminal, sets: HashSets, *, as_json: bool)
         every_file=request.profile != "quick",
         carve=request.profile == "full",
         hashes=request.hashes,
+        image=request.image,
         clobber=request.clobber,
         resume=request.resume,
     )
     check_rules(options.artifacts)
+    items = [request.sources] if request.as_host else [[path] for path in request.sources]
     case = Case.create_or_open(
         request.case,
         number=request.number,
@@ -92,29 +97,40 @@ def _run(request: Request, terminal: Terminal, sets: HashSets, *, as_json: bool)
         versions=versions(),
     )
     with case:
-        case.log("definitions", {definition.artifact.name: definition.sha256 for definition in options.definitions})
-        case.log("yara rules", options.yara.files)
-        case.log("hash sets", {"sets": [known.row() for known in sets.sets]})
-        protection = probe()
-        case.log("sandbox", {**msgspec.to_builtins(protection), "missing": protection.missing()})
-        outcomes: list[Outcome] = []
-        failures: list[VolforensicError] = []
-        for path in request.sources:
-            try:
-                outcomes.append(triage_source(case, path, options, terminal))
-            except VolforensicError as error:
-                failures.append(error)
-                with suppress(HostError):  # a full disk: the error itself is told in any case
-                    case.log(
-                        NOT_READ,
-                        {**source_fields(path), "reason": as_text(str(error)), "exit_status": error.exit_status},
-                    )
-                if len(request.sources) > 1:
-                    terminal.error(str(error))
-        if failures and len(request.sources) == 1:
+        _log_means(case, options, sets)
+        outcomes, failures = _triage_items(case, items, options, terminal)
+        if failures and len(items) == 1:
             case.close(failures[0].exit_status)
             raise failures[0]
         return _conclude(case, request, outcomes, failures, as_json=as_json)
+
+
+def _log_means(case: Case, options: TriageOptions, sets: HashSets) -> None:
+    """Say in the custody log with what the evidence is read."""
+    case.log("definitions", {definition.artifact.name: definition.sha256 for definition in options.definitions})
+    case.log("yara rules", options.yara.files)
+    case.log("hash sets", {"sets": [known.row() for known in sets.sets]})
+    protection = probe()
+    case.log("sandbox", {**msgspec.to_builtins(protection), "missing": protection.missing()})
+
+
+def _triage_items(
+    case: Case, items: Sequence[Sequence[Path]], options: TriageOptions, terminal: Terminal
+) -> tuple[list[Outcome], list[VolforensicError]]:
+    """Triage each item; return how those ended that were read, and why the others were not."""
+    outcomes: list[Outcome] = []
+    failures: list[VolforensicError] = []
+    for paths in items:
+        try:
+            outcomes.append(triage_source(case, paths, options, terminal))
+        except VolforensicError as error:
+            failures.append(error)
+            fields = {**source_fields(paths), "reason": as_text(str(error)), "exit_status": error.exit_status}
+            with suppress(HostError):  # a full disk: the error itself is told in any case
+                case.log(NOT_READ, fields)
+            if len(items) > 1:
+                terminal.error(str(error))
+    return outcomes, failures
 
 
 def versions() -> dict[str, str]:

@@ -141,10 +141,11 @@ def _problems(given: SpaceArguments, unknown: list[Unknown]) -> Iterator[Problem
         yield Problem(stage="free space", reason=reason, volume=given.volume)
 
 
-def outside_filesystems(layout: Layout, size: int) -> Iterator[Region]:
-    """Yield what of a source of ``size`` bytes lies in no filesystem, in order: gaps, swap, volumes without one."""
+def outside_filesystems(layout: Layout) -> Iterator[Region]:
+    """Yield what of the disks lies in no filesystem, in order: gaps, swap, volumes without one."""
     parts = [Run(volume.offset, volume.length) for volume in layout.volumes]
-    regions = [Region(kind="outside every volume", offset=run.start, length=run.length) for run in _gaps(parts, size)]
+    gaps = [run for disk in layout.disks for run in complement(parts, Run(disk.address, disk.size))]
+    regions = [Region(kind="outside every volume", offset=run.start, length=run.length) for run in gaps]
     for volume in layout.volumes:
         kind = _kind(volume)
         if kind:
@@ -152,11 +153,9 @@ def outside_filesystems(layout: Layout, size: int) -> Iterator[Region]:
     yield from sorted(regions, key=lambda region: region.offset)
 
 
-def _gaps(parts: list[Run], size: int) -> Iterator[Run]:
-    return complement(parts, Run(0, size))
-
-
 def _kind(volume: Volume) -> str:
+    if volume.parts:
+        return ""
     if volume.filesystem is None:
         return "volume without a filesystem"
     return "swap" if volume.filesystem.type == "swap" else ""

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from volforensic.evidence.source import Digest, Source
+from volforensic.evidence.image import Image
+from volforensic.evidence.source import Digest
 
 _SHORTEST_LEAD, _LONGEST_LEAD = 256 << 20, 4 << 30
 _SWITCH_SECONDS = 0.0003  # the thread needs the lock for a moment after each block
@@ -26,9 +27,9 @@ class _StoppedError(Exception):
 class ImageHash:
     """Holds the thread. Use it as a context manager: leaving it without ``wait`` ends the thread."""
 
-    def __init__(self, source: Source, others: Collection[str] = ()) -> None:
-        """Hash the source from its first byte on; ``others`` are algorithms beside SHA-256."""
-        self._source = source
+    def __init__(self, image: Image, others: Collection[str] = ()) -> None:
+        """Hash the image from its first byte on; ``others`` are algorithms beside SHA-256."""
+        self._image = image
         self._others = others
         self._lead = _lead()
         self._position = 0
@@ -68,6 +69,10 @@ class ImageHash:
                 self._moved.notify()
         return self._position if self._thread.is_alive() else 1 << 63
 
+    def run_free(self) -> None:
+        """Let the hash run as fast as it can: nothing follows it."""
+        self.examined(self._image.size + self._lead)
+
     def examined(self, position: int) -> None:
         """Take note that all files before this byte have been examined."""
         if position - self._examined >= self._lead // 16:
@@ -81,7 +86,7 @@ class ImageHash:
         Files hold the hash up no longer from the first call on.
         """
         with self._moved:
-            self._examined = self._source.pin.size
+            self._examined = self._image.size
             self._moved.notify()
         self._thread.join(seconds)
         if self._error is not None:
@@ -90,7 +95,7 @@ class ImageHash:
 
     def _run(self) -> None:
         try:
-            self._digest = self._source.digest(self._advance, self._others)
+            self._digest = self._image.digest(self._advance, self._others)
         except _StoppedError:
             pass
         except BaseException as error:  # noqa: BLE001 - it is raised where the digest is asked for

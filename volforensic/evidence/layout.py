@@ -1,30 +1,30 @@
-"""What a source holds: its partition table and, in each volume, which filesystem. Runs in a worker."""
-
-from collections.abc import Iterator
+"""What an image holds: the partition tables of its disks and, in each volume, which filesystem."""
 
 import msgspec
 
-from volforensic.evidence.bad_sectors import AroundMedium
-from volforensic.evidence.partitions import Partition, read_table
-from volforensic.evidence.reader import Window
-from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
-from volforensic.evidence.xfs_log import log_state
-from volforensic.medium import Medium
+from volforensic.evidence.maps import Map
+from volforensic.evidence.recipes import Placed
+from volforensic.evidence.signatures import READABLE, Filesystem
+from volforensic.evidence.volumes.mapped import MappedVolume
 from volforensic.record import Problem, Row
-from volforensic.sandbox.worker import Workplace
 
-_MOST_UNREAD = 100
-_NOT_FOR_FILES = {
-    "21686148-6449-6e6f-744e-656564454649": "BIOS boot partition",
-    "9e1a2d38-c612-4316-aa26-8b49521e5a8b": "PReP boot partition",
-    "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f": "swap partition",
-    "0x82": "swap partition",
-    "0x41": "PReP boot partition",
-}
+
+class VolumeFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a volume is in the address space (bytes) and which filesystem it holds: what a worker needs to open it."""
+
+    offset: int
+    length: int
+    kind: str
 
 
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
-    """A range of the source (bytes) that may hold a filesystem: a partition, or the whole source."""
+    """A range of addresses (bytes) that may hold a filesystem: a disk, a partition, or what is mapped from others.
+
+    ``kind`` is ``whole``, the partition table's, or ``lvm``, ``md`` or ``luks`` for a volume with a ``map``, which
+    is then in the address space at ``offset``. ``disk`` is the disk that it lies on, counted from 0; ``members`` are
+    the volumes that it is made of, ``parts`` those that are made of it: one that has parts is not read by itself.
+    ``names`` are the device names by which its host knew it, where the evidence says.
+    """
 
     index: int
     offset: int
@@ -34,38 +34,61 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     uuid: str = ""
     number: int = 0
+    disk: int = 0
+    names: list[str] = []
+    members: list[int] = []
+    parts: list[int] = []
+    map: Map | None = None
     filesystem: Filesystem | None = None
 
     @property
     def is_readable(self) -> bool:
         """Whether there is a filesystem here that can be walked."""
         found = self.filesystem
-        return found is not None and found.type in READABLE and not found.unread
+        return found is not None and found.type in READABLE and not found.unread and not self.parts
+
+    def facts(self) -> VolumeFacts:
+        """Return what a worker needs to open it."""
+        kind = self.filesystem.type if self.filesystem is not None else ""
+        return VolumeFacts(offset=self.offset, length=self.length, kind=kind)
 
 
-class VolumeFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a volume is in the source (bytes) and which filesystem it holds: what a worker needs to open it."""
+class DiskTable(msgspec.Struct, frozen=True, kw_only=True):
+    """One disk: where it is in the address space (bytes), its partition table's kind and sector size in bytes."""
 
-    offset: int
-    length: int
-    kind: str
+    address: int
+    size: int
+    table: str
+    sector_size: int
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """The table's kind, the sector size in bytes, the volumes, and what was odd or could not be read."""
+    """The disks with their tables, the volumes, and what was odd or could not be read."""
 
-    table: str
-    sector_size: int
+    disks: list[DiskTable]
     volumes: list[Volume]
     problems: list[Problem]
 
+    @property
+    def table(self) -> str:
+        """The kind of the first disk's partition table: gpt, mbr or none."""
+        return self.disks[0].table
+
+    @property
+    def sector_size(self) -> int:
+        """The sector size of the first disk's table, in bytes."""
+        return self.disks[0].sector_size
+
+    @property
+    def placed(self) -> list[Placed]:
+        """The mapped volumes, as workers need them, in the order of their bases."""
+        mapped = (volume for volume in self.volumes if volume.map is not None)
+        placed = (Placed(base=volume.offset, length=volume.length, map=volume.map) for volume in mapped if volume.map)
+        return sorted(placed, key=lambda volume: volume.base)
+
     def facts(self) -> dict[int, VolumeFacts]:
         """Return what a worker needs to open each readable volume."""
-        return {
-            volume.index: VolumeFacts(offset=volume.offset, length=volume.length, kind=volume.filesystem.type)
-            for volume in self.volumes
-            if volume.is_readable and volume.filesystem is not None
-        }
+        return {volume.index: volume.facts() for volume in self.volumes if volume.is_readable}
 
     def entries_expected(self) -> int | None:
         """Return about how many entries the readable volumes hold by their superblocks; None where one does not say."""
@@ -76,99 +99,26 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         """Return the layout as evidence.json holds it; ``mounted`` is where the hosts had each volume's trees."""
         described: Row = msgspec.to_builtins(self)
         described.pop("problems")
+        described.update(table=self.table, sector_size=self.sector_size)
         for volume in described["volumes"]:
             volume["mounted"] = mounted.get(volume["index"], [])
         return described
 
 
+class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
+    """An encrypted volume that was opened: the address where it begins, and what it holds."""
+
+    address: int
+    volume: MappedVolume
+
+
 class LayoutArguments(msgspec.Struct, frozen=True, kw_only=True):
-    """The size of the source in bytes."""
+    """The sizes of the disks in bytes, and the encrypted volumes that were opened, with the keys of their maps."""
 
-    size: int
+    sizes: list[int]
+    unlocked: list[Unlocked] = []
+    keys: list[bytes] = []
 
-
-def read_layout(place: Workplace, arguments: object) -> Iterator[Layout]:
-    """Yield the one layout of the source: worker function, arguments as ``LayoutArguments``."""
-    size = msgspec.convert(arguments, LayoutArguments).size
-    medium = AroundMedium(place.source)
-    whole = Window(medium, 0, size)
-    table = read_table(whole)
-    volumes = [
-        _volume(place, Window(medium, partition.offset, partition.length), index, partition)
-        for index, partition in enumerate(table.partitions, start=1)
-    ]
-    problems = list(table.problems)
-    found = recognise(whole)
-    if found is not None and found.type in READABLE:
-        if volumes:
-            reason = f"a {found.type} filesystem begins at byte 0, where a partition table stands too: both were read"
-            problems.append(Problem(stage="layout", reason=reason, lost=False, offset=0))
-        volumes.insert(0, _volume(place, whole, 0, None))
-    elif not volumes:
-        volumes.append(_volume(place, whole, 0, None))
-    for volume in volumes:
-        problems.extend(_volume_problems(volume, medium))
-    problems.extend(_unread(run) for run in medium.runs()[:_MOST_UNREAD])
-    yield Layout(table=table.kind, sector_size=table.sector_size, volumes=volumes, problems=problems)
-
-
-def _unread(run: tuple[int, int]) -> Problem:
-    reason = "read error: what stands here of tables and superblocks is not known"
-    return Problem(stage="layout", reason=reason, offset=run[0], length=run[1])
-
-
-def _volume(place: Workplace, window: Window, index: int, partition: Partition | None) -> Volume:
-    place.begin_item(index)
-    found = recognise(window)
-    if found is not None and found.type == "xfs":
-        found = msgspec.structs.replace(found, state=log_state(window))
-    if partition is None:
-        return Volume(
-            index=0, offset=0, length=window.length, kind="whole", description="the whole source", filesystem=found
-        )
-    return Volume(
-        index=index,
-        offset=window.offset,
-        length=window.length,
-        kind=partition.table,
-        description=f"{partition.table} partition {partition.number}, type {partition.type}",
-        label=partition.label,
-        uuid=partition.uuid,
-        number=partition.number,
-        filesystem=found,
-    )
-
-
-def _volume_problems(volume: Volume, medium: Medium) -> Iterator[Problem]:
-    found = volume.filesystem
-    if found is None:
-        yield _without_filesystem(volume, Window(medium, volume.offset, volume.length))
-        return
-    if found.remark:
-        yield _problem(volume, f"{found.type}: {found.remark}", lost=True)
-    reason = ""
-    if found.unread:
-        reason = f"{found.type}: {found.unread}"
-    elif volume.is_readable and found.state != "clean":
-        reason = f"{found.type}: {found.state}; they were not read"
-    elif found.type == "swap":
-        yield _problem(volume, "swap space was not searched", lost=False)
-    elif not volume.is_readable:
-        reason = f"{found.type} is not supported"
-    if reason:
-        yield _problem(volume, reason, lost=True)
-
-
-def _without_filesystem(volume: Volume, window: Window) -> Problem:
-    kind = volume.description.rpartition(" ")[2]
-    if kind in _NOT_FOR_FILES:
-        return _problem(volume, f"{_NOT_FOR_FILES[kind]}: no filesystem is expected here", lost=False)
-    if is_empty(window):
-        return _problem(volume, "no filesystem: the volume begins and ends with NUL bytes", lost=False)
-    return _problem(volume, "no filesystem that is known", lost=True)
-
-
-def _problem(volume: Volume, reason: str, *, lost: bool) -> Problem:
-    return Problem(
-        stage="layout", reason=reason, lost=lost, volume=volume.index, offset=volume.offset, length=volume.length
-    )
+    def __repr__(self) -> str:
+        """Say how much there is, and no key."""
+        return f"LayoutArguments({self.sizes}, {len(self.unlocked)} unlocked)"

@@ -23,6 +23,12 @@ class Missing(msgspec.Struct, frozen=True, tag="missing"):
     reason: str
 
 
+class Zeros(msgspec.Struct, frozen=True, tag="zeros"):
+    """NUL bytes that stand nowhere (dm-zero)."""
+
+    length: int
+
+
 class Joined(msgspec.Struct, frozen=True, tag="joined"):
     """Maps one after the other (dm-linear)."""
 
@@ -88,4 +94,4 @@ class Crypt(msgspec.Struct, frozen=True, tag="crypt"):
     length: int
 
 
-Map: TypeAlias = Run | Missing | Joined | Striped | Mirrored | Raid | Thin | Snapshot | Crypt
+Map: TypeAlias = Run | Missing | Zeros | Joined | Striped | Mirrored | Raid | Thin | Snapshot | Crypt

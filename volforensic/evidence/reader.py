@@ -13,6 +13,11 @@ class Window(NamedTuple):
     offset: int
     length: int
 
+    @property
+    def size(self) -> int:
+        """Its length: a window is a medium too."""
+        return self.length
+
     def read_at(self, position: int, size: int) -> bytes:
         """Return up to ``size`` bytes at ``position`` of the window; fewer at its end or at the end of the medium."""
         size = min(size, self.length - position)

@@ -35,11 +35,16 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Digest(msgspec.Struct, frozen=True, kw_only=True):
-    """The hashes over the whole source; bytes that did not read count as NUL and are named in ``problems``."""
+    """The hashes over the whole source; bytes that did not read count as NUL and are named in ``problems``.
+
+    ``disks`` are each disk's hashes by algorithm and ``files`` each file's SHA-256, where these are not the same.
+    """
 
     sha256: str
     problems: list[Problem]
     others: dict[str, str] = {}
+    disks: list[dict[str, str]] = []
+    files: list[str] = []
 
 
 class Source:

@@ -4,20 +4,34 @@ Neither is taken for the truth: a difference is a reader's fault, or a disk that
 tools, and an examiner wants to know either.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from volforensic.evidence.filesystems import SECOND_READERS
 from volforensic.evidence.layout import Volume
 from volforensic.evidence.node import Extent
+from volforensic.inventory.comparison_messages import ComparisonArguments, LibraryHash
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.stage import walk_volume
 from volforensic.inventory.store import Inventory
 from volforensic.record import Problem, text_fields
+from volforensic.sandbox.confinement import Limits
 from volforensic.sandbox.messages import SourceHandle
-from volforensic.sandbox.pool import Pool
+from volforensic.sandbox.pieces import LostItem, work_on
+from volforensic.sandbox.pool import Pool, Task
 
 _MOST_DIFFERENCES = 100
+_FILES_PER_TASK = 64
+_SLOWEST_READING = 2 << 20  # bytes a second
+
+
+class _Twin(NamedTuple):
+    """A file as our reader lists it, and as a library does."""
+
+    ours: FileEntry
+    theirs: FileEntry
 
 
 def compare_volumes(
@@ -39,7 +53,9 @@ def compare_volumes(
                 else:
                     second.add(found)
             second.index()
-            yield from _told(volume, reader, _differences(volume, reader, inventory, second))
+            differences = _differences(volume, reader, inventory, second)
+            contents = _contents(pool, source, volume, inventory, second)
+            yield from _told(volume, reader, chain(differences, contents))
         if met:
             yield _problem(volume, f"{reader} met {len(met)} problems of its own, the first: {met[0].reason}")
 
@@ -67,6 +83,58 @@ def _differences(volume: Volume, reader: str, ours: Inventory, theirs: Inventory
     for other in theirs:
         if other.allocated and ours.at(volume.index, other.path) is None:
             yield _problem(volume, f"{reader} lists this entry, our reader does not", other)
+
+
+def _contents(
+    pool: Pool, source: SourceHandle, volume: Volume, ours: Inventory, theirs: Inventory
+) -> Iterator[Problem]:
+    """Yield a problem for each file whose bytes the library reads otherwise: where the runs do not tell already."""
+    reader = SECOND_READERS[volume.filesystem.type if volume.filesystem else ""]
+
+    def task_of(piece: Sequence[_Twin]) -> Task:
+        return Task(
+            function="volforensic.inventory.comparison_worker:hash_by_library",
+            arguments=ComparisonArguments(files=[twin.theirs for twin in piece], volume=volume.facts()),
+            message_type=LibraryHash,
+            source=source,
+            limits=Limits(processor_seconds=60 + sum(twin.theirs.size for twin in piece) // _SLOWEST_READING),
+        )
+
+    for twin, message in work_on(pool, _pieces(_twins(volume, ours, theirs)), task_of, last=LibraryHash):
+        if isinstance(message, LostItem):
+            yield _problem(volume, f"{reader} could not read the bytes: {message.reason}", twin.ours)
+        elif isinstance(message, LibraryHash):
+            yield from _content_difference(volume, reader, ours.sha256_of(twin.ours), message, twin.ours)
+
+
+def _content_difference(
+    volume: Volume, reader: str, sha256: str, theirs: LibraryHash, entry: FileEntry
+) -> Iterator[Problem]:
+    if theirs.reason:
+        yield _problem(volume, f"{reader} could not read the bytes: {theirs.reason}", entry)
+    elif sha256 and sha256 != theirs.sha256:
+        reason = f"our reader and {reader} differ in bytes: sha256 {sha256} by our reader, {theirs.sha256} by {reader}"
+        yield _problem(volume, reason, entry)
+
+
+def _twins(volume: Volume, ours: Inventory, theirs: Inventory) -> Iterator[_Twin]:
+    """Yield the files that one of the two reads through the filesystem, each inode once."""
+    seen: set[tuple[int, int]] = set()
+    for entry in ours.in_physical_order():
+        key = entry.tree, entry.inode
+        if entry.volume != volume.index or key in seen or not entry.has_inode or not entry.size:
+            continue
+        seen.add(key)
+        other = theirs.at(volume.index, entry.path)
+        if other is None or other.type != "file" or other.size != entry.size:
+            continue  # told already
+        if entry.extents is None or other.extents is None:
+            yield _Twin(entry, other)
+
+
+def _pieces(twins: Iterator[_Twin]) -> Iterator[list[_Twin]]:
+    while piece := list(islice(twins, _FILES_PER_TASK)):
+        yield piece
 
 
 def _difference(ours: FileEntry, theirs: FileEntry, reader: str) -> str:

@@ -148,6 +148,15 @@ class Inventory:
             row: Row = msgspec.msgpack.decode(noted)
             yield self._decoder.decode(data), row
 
+    def sha256_of(self, entry: FileEntry) -> str:
+        """Return the SHA-256 that was noted of an inode's bytes; empty where none was."""
+        statement = "SELECT data FROM content WHERE volume = ? AND tree = ? AND inode = ?"
+        found = self._connection.execute(
+            statement, (entry.volume, _signed(entry.tree), _signed(entry.inode))
+        ).fetchone()
+        row: Row = msgspec.msgpack.decode(found[0]) if found else {}
+        return str(row.get("sha256") or "")
+
     def nameless_and_deleted(self) -> Iterator[FileEntry]:
         """Yield the deleted entries, and those in use to which no name leads, in the order of the walk."""
         statement = "SELECT data FROM entry WHERE allocated = 0 OR (parent >= ? AND parent < ?) ORDER BY id"

@@ -1,0 +1,244 @@
+"""Reading a layout: partition tables, then what is mapped from partitions, until nothing new is found. In a worker."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from volforensic.evidence.bad_sectors import AroundMedium
+from volforensic.evidence.containers.unsupported import named_container
+from volforensic.evidence.layout import DiskTable, Layout, LayoutArguments, Volume
+from volforensic.evidence.partitions import Partition, read_table
+from volforensic.evidence.reader import Window
+from volforensic.evidence.recipes import Placed, disk_bases, next_base
+from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
+from volforensic.evidence.spaces import AddressSpace
+from volforensic.evidence.volumes.foreign import foreign_kind
+from volforensic.evidence.volumes.luks import luks_version
+from volforensic.evidence.volumes.lvm import find_logical_volumes
+from volforensic.evidence.volumes.mapped import Found, MappedVolume, Member
+from volforensic.evidence.volumes.md import find_arrays
+from volforensic.evidence.xfs_log import log_state
+from volforensic.record import Problem
+from volforensic.sandbox.worker import Workplace
+
+_NOT_FOR_FILES = {
+    "21686148-6449-6e6f-744e-656564454649": "BIOS boot partition",
+    "9e1a2d38-c612-4316-aa26-8b49521e5a8b": "PReP boot partition",
+    "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f": "swap partition",
+    "0x82": "swap partition",
+    "0x41": "PReP boot partition",
+}
+_MOST_ROUNDS = 16
+_MOST_UNREAD = 100
+_MOST_VOLUMES = 1000
+
+
+def read_layout(place: Workplace, arguments: object) -> Iterator[Layout]:
+    """Yield the one layout of the image: worker function, arguments as ``LayoutArguments``."""
+    given = msgspec.convert(arguments, LayoutArguments)
+    yield _Discovery(place, given).layout()
+
+
+class _Discovery:
+    """Holds the volumes found so far and the address space in which they lie."""
+
+    def __init__(self, place: Workplace, given: LayoutArguments) -> None:
+        self._place = place
+        self._unlocked = {each.address: each.volume for each in given.unlocked}
+        self._sizes = given.sizes
+        self._keys = given.keys
+        self._medium = AroundMedium(place.source)
+        self._space = AddressSpace()
+        self._volumes: list[Volume] = []
+        self._problems: list[Problem] = []
+
+    def layout(self) -> Layout:
+        """Return everything that there is."""
+        bases = disk_bases(self._sizes)
+        for base, size in zip(bases, self._sizes, strict=True):
+            self._space.add(base, Window(self._medium, base, size))
+        disks = [self._disk(number, base, self._sizes[number]) for number, base in enumerate(bases)]
+        for _ in range(_MOST_ROUNDS):
+            if not self._map():
+                break
+        for volume in self._volumes:
+            self._problems.extend(_volume_problems(volume, self._window(volume)))
+        self._problems += (_unread(*run) for run in self._medium.runs()[:_MOST_UNREAD])
+        return Layout(disks=disks, volumes=self._volumes, problems=self._problems)
+
+    def _disk(self, number: int, base: int, size: int) -> DiskTable:
+        whole = Window(self._space, base, size)
+        table = read_table(whole)
+        self._problems += [_moved(problem, base) for problem in table.problems]
+        found = self._recognised(whole, 0)
+        is_readable = found is not None and found.type in READABLE
+        if found is not None and is_readable and table.partitions:
+            reason = f"a {found.type} filesystem begins at byte 0, where a partition table stands too: both were read"
+            self._problems.append(Problem(stage="layout", reason=reason, lost=False, offset=base))
+        if is_readable or not table.partitions:
+            self._add(_whole(self._number(is_whole=number == 0), number, base, size, found))
+        for partition in table.partitions:
+            self._add_partition(partition, base, number)
+        return DiskTable(address=base, size=size, table=table.kind, sector_size=table.sector_size)
+
+    def _add_partition(self, partition: Partition, base: int, disk: int) -> None:
+        index = self._number()
+        window = Window(self._space, base + partition.offset, partition.length)
+        found = self._recognised(window, index)
+        self._add(
+            Volume(
+                index=index,
+                offset=window.offset,
+                length=window.length,
+                kind=partition.table,
+                description=f"{partition.table} partition {partition.number}, type {partition.type}",
+                label=partition.label,
+                uuid=partition.uuid,
+                number=partition.number,
+                disk=disk,
+                filesystem=found,
+            )
+        )
+
+    def _map(self) -> bool:
+        """Map what can be mapped from the volumes that have no parts yet; return whether anything was."""
+        before = len(self._volumes)
+        for found in self._found():
+            self._problems += (problem for problem in found.problems if problem not in self._problems)
+            for volume in found.volumes:
+                self._add_mapped(volume)
+        return before < len(self._volumes) < _MOST_VOLUMES
+
+    def _found(self) -> Iterator[Found]:
+        """Yield what the volumes without parts make up: arrays and opened volumes, and when there are none, LVM's."""
+        arrays = find_arrays(self._space, self._members())
+        unlocked = (self._unlocked.pop(member.address, None) for member in self._members("luks"))
+        opened = [volume for volume in unlocked if volume is not None]
+        yield arrays
+        yield Found(opened, [])
+        if not arrays.volumes and not opened:
+            yield find_logical_volumes(self._space, self._members("lvm2"))
+
+    def _members(self, *kinds: str) -> list[Member]:
+        """Return the volumes with such a signature (of any kind where none is named) that nothing is made of yet."""
+        chosen = [
+            volume
+            for volume in self._volumes
+            if not volume.parts and (not kinds or (volume.filesystem is not None and volume.filesystem.type in kinds))
+        ]
+        return [Member(volume.index, volume.offset, volume.length) for volume in chosen]
+
+    def _add_mapped(self, mapped: MappedVolume) -> None:
+        index, base = self._number(), next_base(self._space.size)
+        self._space.place(Placed(base=base, length=mapped.length, map=mapped.map), self._keys)
+        window = Window(self._space, base, mapped.length)
+        members = [volume for volume in self._volumes if volume.index in mapped.members]
+        volume = Volume(
+            index=index,
+            offset=base,
+            length=mapped.length,
+            kind=mapped.kind,
+            description=mapped.description,
+            label=mapped.name,
+            uuid=mapped.uuid,
+            disk=members[0].disk if members else 0,
+            names=mapped.names,
+            members=mapped.members,
+            map=mapped.map,
+            filesystem=self._recognised(window, index),
+        )
+        for member in mapped.members:
+            self._note_part(member, index)
+        self._add(volume)
+        if volume.filesystem is None:
+            self._add_partitions_of(volume, window)
+
+    def _add_partitions_of(self, volume: Volume, window: Window) -> None:
+        """Add what a partition table inside a mapped volume names."""
+        table = read_table(window)
+        if table.partitions:
+            self._problems += [_moved(problem, volume.offset) for problem in table.problems]
+        for partition in table.partitions:
+            self._note_part(volume.index, self._number())
+            self._add_partition(partition, volume.offset, volume.disk)
+
+    def _note_part(self, volume: int, part: int) -> None:
+        """Note that a volume is a member of another, or holds its partition."""
+        for position, candidate in enumerate(self._volumes):
+            if candidate.index == volume:
+                self._volumes[position] = msgspec.structs.replace(candidate, parts=[*candidate.parts, part])
+
+    def _recognised(self, window: Window, index: int) -> Filesystem | None:
+        self._place.begin_item(index)
+        found = recognise(window)
+        if found is None and luks_version(window):
+            found = Filesystem(type="luks", unread="it is encrypted")
+        if found is not None and found.type == "xfs":
+            found = msgspec.structs.replace(found, state=log_state(window))
+        return found
+
+    def _add(self, volume: Volume) -> None:
+        self._volumes.append(volume)
+
+    def _number(self, *, is_whole: bool = False) -> int:
+        """Return the next volume's index: 0 is the first disk as a whole, whether it is listed or not."""
+        return 0 if is_whole else max((volume.index for volume in self._volumes), default=0) + 1
+
+    def _window(self, volume: Volume) -> Window:
+        return Window(self._space, volume.offset, volume.length)
+
+
+def _whole(index: int, disk: int, base: int, size: int, found: Filesystem | None) -> Volume:
+    return Volume(
+        index=index, offset=base, length=size, kind="whole", description="the whole source", disk=disk, filesystem=found
+    )
+
+
+def _unread(place: int, length: int) -> Problem:
+    reason = "read error: what stands here of tables and superblocks is not known"
+    return Problem(stage="layout", reason=reason, offset=place, length=length)
+
+
+def _moved(problem: Problem, base: int) -> Problem:
+    """Return a table's problem with its place in the address space."""
+    return msgspec.structs.replace(problem, offset=problem.offset + base) if problem.offset is not None else problem
+
+
+def _volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
+    found = volume.filesystem
+    if volume.parts or (found is not None and found.type == "luks"):
+        return  # what became of an encrypted volume is told by who tried to open it
+    if found is None:
+        yield _without_filesystem(volume, window)
+        return
+    if found.remark:
+        yield _problem(volume, f"{found.type}: {found.remark}", lost=True)
+    reason = ""
+    if found.unread:
+        reason = f"{found.type}: {found.unread}"
+    elif volume.is_readable and found.state != "clean":
+        reason = f"{found.type}: {found.state}; they were not read"
+    elif found.type == "swap":
+        yield _problem(volume, "swap space was not searched", lost=False)
+    elif not volume.is_readable:
+        reason = f"{found.type} is not supported"
+    if reason:
+        yield _problem(volume, reason, lost=True)
+
+
+def _without_filesystem(volume: Volume, window: Window) -> Problem:
+    kind = volume.description.rpartition(" ")[2]
+    if kind in _NOT_FOR_FILES:
+        return _problem(volume, f"{_NOT_FOR_FILES[kind]}: no filesystem is expected here", lost=False)
+    named = foreign_kind(window) or (named_container(window) if volume.kind == "whole" else "")
+    if named:
+        return _problem(volume, f"no filesystem: {named}", lost=True)
+    if is_empty(window):
+        return _problem(volume, "no filesystem: the volume begins and ends with NUL bytes", lost=False)
+    return _problem(volume, "no filesystem that is known", lost=True)
+
+
+def _problem(volume: Volume, reason: str, *, lost: bool) -> Problem:
+    return Problem(
+        stage="layout", reason=reason, lost=lost, volume=volume.index, offset=volume.offset, length=volume.length
+    )

@@ -1,0 +1,205 @@
+"""An image: the disks of one evidence item, opened and pinned, the volumes mapped above them, and their hashes."""
+
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from volforensic.errors import SourceError
+from volforensic.evidence.disk_hash_messages import DiskHashed
+from volforensic.evidence.disk_opening import DiskOpener, OpenedDisk
+from volforensic.evidence.recipes import DiskRecipe, Placed, SpaceRecipe, disk_bases
+from volforensic.evidence.source import Digest, Source
+from volforensic.record import Problem, Row, text_fields
+from volforensic.sandbox.confinement import GIBIBYTE, Limits
+from volforensic.sandbox.messages import SourceHandle
+from volforensic.sandbox.pool import Failure, Pool, Task
+
+_HASH_LIMITS = Limits(processor_seconds=48 * 3600, item_seconds=120, wall_seconds=96 * 3600, output=GIBIBYTE)
+
+
+class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How sources are opened: parents that the user names, whether a container is read as a plain disk."""
+
+    parents: tuple[Path, ...] = ()
+    as_raw: bool = False
+
+
+class Image:
+    """Holds the open disks. What reads it gets ``handle``, which knows the mapped volumes too once they are placed."""
+
+    def __init__(self, disks: Sequence[OpenedDisk]) -> None:
+        """Take the disks; the first one's path stands for the image."""
+        self.disks = tuple(disks)
+        self._volumes: list[Placed] = []
+        self._keys: list[bytes] = []
+
+    @property
+    def path(self) -> Path:
+        """The path of the first disk."""
+        return self.disks[0].path
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """What was named, in order."""
+        return tuple(disk.path for disk in self.disks)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every open file, in the order of the descriptors."""
+        return tuple(source for disk in self.disks for source in disk.sources)
+
+    @property
+    def kind(self) -> str:
+        """``file`` or ``block device``: what the first disk's first file is."""
+        return self.disks[0].sources[0].kind
+
+    @property
+    def sizes(self) -> list[int]:
+        """The sizes of the disks in bytes."""
+        return [disk.recipe.size for disk in self.disks]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all disks together."""
+        return sum(self.sizes)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the image is one plain file or device, byte for byte."""
+        return len(self.disks) == 1 and self.disks[0].is_plain
+
+    @property
+    def in_place(self) -> bool:
+        """Whether every address is a byte of the one plain file, so that files are read best behind its hash."""
+        return self.is_plain and not self._volumes
+
+    @property
+    def handle(self) -> SourceHandle:
+        """What a task needs to read it."""
+        recipe = SpaceRecipe(disks=self._recipes, volumes=self._volumes, keys=self._keys)
+        return self._handle("volforensic.evidence.spaces:open_space", recipe)
+
+    def place(self, volumes: Sequence[Placed], keys: Sequence[bytes]) -> None:
+        """Take the mapped volumes with the keys that they refer to, in place of those before."""
+        self._volumes, self._keys = list(volumes), list(keys)
+
+    def check_unchanged(self) -> None:
+        """Raise IntegrityError where size, modification time or place of a file differ from the pinned ones."""
+        for source in self.sources:
+            source.check_unchanged()
+
+    def read_in_places(self) -> None:
+        """Tell the kernel that nothing is read from end to end."""
+        for source in self.sources:
+            source.read_in_places()
+
+    def digest(self, advance: Callable[[int], None] = lambda _: None, others: Collection[str] = ()) -> Digest:
+        """Read every disk once, in order, and return the hashes; what ``advance`` raises ends it.
+
+        Of several disks ``sha256`` is that of all of them, one after the other.
+        """
+        if self.is_plain:
+            digest = self.disks[0].sources[0].digest(advance, others)
+            return msgspec.structs.replace(
+                digest, disks=[{"sha256": digest.sha256, **digest.others}], files=[digest.sha256]
+            )
+        stored = {name for disk in self.disks for name in disk.facts.hashes}
+        hashed = [message for message in self._hashed(sorted({*others, *stored}), advance) if message.disk is not None]
+        disks = [message for message in hashed if message.disk != -1]
+        hashes = [{"sha256": each.sha256, **each.others} for each in disks]
+        return Digest(
+            sha256=hashed[-1].sha256,
+            others={name: value for name, value in hashed[-1].others.items() if name in others},
+            problems=[problem for message in disks for problem in message.problems],
+            disks=hashes,
+            files=list(self._file_hashes([each["sha256"] for each in hashes])),
+        )
+
+    def digest_after(self, before: Digest, advance: Callable[[int], None]) -> Digest:
+        """Return the hash after reading: of a container, its files are hashed again, not the disk that they hold."""
+        if self.is_plain:
+            return self.digest(advance)
+        files = [source.digest(advance).sha256 for source in self.sources]
+        return Digest(sha256=before.sha256 if files == before.files else "", problems=[], files=files)
+
+    def _file_hashes(self, of_disks: Sequence[str]) -> Iterator[str]:
+        """Yield the SHA-256 of every file, byte for byte; a plain disk's is known."""
+        for disk, sha256 in zip(self.disks, of_disks, strict=True):
+            for source in disk.sources:
+                yield sha256 if disk.is_plain else source.digest().sha256
+
+    def stored_hash_problems(self, digest: Digest) -> Iterator[Problem]:
+        """Yield a problem for each hash that a container stores of its disk and that is not the disk's."""
+        for disk, computed in zip(self.disks, digest.disks, strict=False):
+            for name, stored in disk.facts.hashes.items():
+                if name in computed and computed[name] != stored.lower():
+                    reason = f"{disk.path.name}: the {name} that the container stores is {stored}, its disk's is "
+                    yield Problem(stage="source", reason=reason + computed[name])
+
+    def described(self, before: Digest, after: Digest) -> list[Row]:
+        """Return the disks as evidence.json has them."""
+        rows, number = [], 0
+        for index, (disk, base) in enumerate(zip(self.disks, disk_bases(self.sizes), strict=True)):
+            files = []
+            for source in disk.sources:
+                hashes = {"sha256_before": before.files[number], "sha256_after": after.files[number]}
+                files.append({**text_fields("name", os.fsencode(source.path.name)), "size": source.pin.size, **hashes})
+                number += 1
+            rows.append(
+                {
+                    **text_fields("source", os.fsencode(disk.path.name)),
+                    "address": base,
+                    "size": disk.recipe.size,
+                    "container": [each.kind for each in disk.recipe.chain()],
+                    "details": disk.facts.details,
+                    "stored_hashes": disk.facts.hashes,
+                    "hashes": before.disks[index],
+                    "files": files,
+                }
+            )
+        return rows
+
+    @property
+    def _recipes(self) -> list[DiskRecipe]:
+        return [disk.recipe for disk in self.disks]
+
+    def _handle(self, opener: str, recipe: object) -> SourceHandle:
+        descriptors = tuple(source.descriptor for source in self.sources)
+        return SourceHandle(opener=opener, descriptors=descriptors, recipe=recipe)
+
+    def _hashed(self, others: list[str], advance: Callable[[int], None]) -> Iterator[DiskHashed]:
+        task = Task(
+            function="volforensic.evidence.disk_hash:hash_disks",
+            arguments=others,
+            message_type=DiskHashed,
+            source=self._handle("volforensic.evidence.disk_hash:open_noted_disks", self._recipes),
+            limits=_HASH_LIMITS,
+        )
+        # A pool of its own: the image is hashed in a thread beside the other stages.
+        with Pool(preload=["volforensic.evidence.disk_hash"], jobs=1) as pool:
+            for message in pool.run(task):
+                if isinstance(message, Failure):
+                    raise SourceError(str(self.path), f"the disk in it could not be hashed: {message.reason}")
+                advance(message.read)
+                yield message
+
+
+@contextmanager
+def opened_image(
+    paths: Sequence[Path], pool: Pool, options: ImageOptions, note: Callable[[Problem], None]
+) -> Iterator[Image]:
+    """Open sources as the disks of one image, and close them at the end.
+
+    Raises:
+        SourceError: One cannot be opened, or its container cannot be read.
+    """
+    with ExitStack() as stack:
+        opener = DiskOpener(pool, stack, options.parents, options.as_raw, note)
+        image = Image([opener.open(path) for path in paths])
+        for disk in image.disks:
+            for problem in disk.facts.problems:
+                note(problem)
+        yield image
