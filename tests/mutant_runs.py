@@ -19,7 +19,7 @@ from volforensic.evidence.filesystems import open_filesystem
 from volforensic.evidence.layout import Layout, LayoutArguments, Volume
 from volforensic.evidence.node import HARMLESS
 from volforensic.evidence.reader import Window
-from volforensic.inventory.file_bytes import Loss, stored_chunks
+from volforensic.inventory.file_bytes import Loss, filled, stored_chunks
 from volforensic.inventory.walk import WalkArguments, walk_filesystem
 from volforensic.medium import Medium
 from volforensic.sandbox.messages import PAGE_USED
@@ -100,9 +100,9 @@ def _walk(
                 files[key] = Content(entry.size, sum(len(chunk.data) for chunk in chunks))
                 told += map(str, losses)
                 if hashes is not None:
-                    for chunk in chunks:
-                        digest.update(chunk.data)
-                    hashes[key] = digest.hexdigest()
+                    for part in filled(chunks, entry.size, _MOST_READ, losses, lambda: None):
+                        digest.update(part)
+                    hashes[entry.path.decode("utf-8", "backslashreplace")] = digest.hexdigest()
     except Exception as error:  # noqa: BLE001 - what a worker says of itself when its reader gives up
         told.append(f"the walk broke off: {type(error).__name__}: {error}"[:200])
     return names
@@ -122,14 +122,15 @@ def judged(name: str, disk: bytes, seed: int, numbers: range) -> Iterator[Verdic
     waiting = list(numbers)
     while waiting:
         batch = waiting[:_AT_ONCE]
-        damages = (mutant(changing, used, f"{seed}:{name}:{number}") for number in batch)
-        for number, (verdict, reason) in zip(batch, _in_child(changing, damages, whole), strict=False):
+        damages = (mutant(disk, used, f"{seed}:{name}:{number}") for number in batch)
+        verdicts = (_judged(changing, damage, whole) for damage in damages)
+        for number, (verdict, reason) in zip(batch, in_child(verdicts), strict=False):
             yield Verdict(number, verdict, reason)
             waiting = waiting[1:]
 
 
-def _in_child(disk: bytearray, damages: Iterator[Mutant], whole: Reading) -> Iterator[tuple[str, str]]:
-    """Yield verdicts up to the mutant that ends the child, that one's death last."""
+def in_child(work: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Run an iterator in a limited child and yield what it yields; a last ("death", why) where the child died of it."""
     reader, writer = os.pipe()
     process = os.fork()
     if not process:
@@ -137,10 +138,11 @@ def _in_child(disk: bytearray, damages: Iterator[Mutant], whole: Reading) -> Ite
         status = 1
         try:
             resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+            _limit_processor()
             with os.fdopen(writer, "w", buffering=1) as output:
-                for damage in damages:
+                for found in work:
+                    print(json.dumps(found), file=output)
                     _limit_processor()
-                    print(json.dumps(_judged(disk, damage, whole)), file=output)
             status = 0
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the finding
             os.write(2, f"    {type(error).__name__}: {error}\n"[:300].encode())
@@ -149,8 +151,8 @@ def _in_child(disk: bytearray, damages: Iterator[Mutant], whole: Reading) -> Ite
     os.close(writer)
     with os.fdopen(reader) as lines:
         for line in lines:
-            verdict, reason = json.loads(line)
-            yield verdict, reason
+            first, second = json.loads(line)
+            yield first, second
     ended = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     if ended:
         yield "death", _described(ended)

@@ -2,14 +2,12 @@
 
 import shutil
 import struct
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from images.hostile.ext_disk import Ext
-from images.hostile.kit import good_tree
-from images.hostile.other_disks import btrfs_image, xfs_image
+from images.hostile.other_disks import btrfs_image, iso_image, ntfs_image, squashfs_image, xfs_image
 from images.hostile.tables import gpt_disk
 
 
@@ -53,39 +51,6 @@ def _mbr(folder: Path) -> Path:
     return path
 
 
-def _squashfs(compression: str) -> Callable[[Path], Path]:
-    def build(folder: Path) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "disk.raw"
-        command = ["mksquashfs", str(good_tree(folder / "tree")), str(path), "-quiet", "-no-progress", "-all-root"]
-        subprocess.run([*command, "-comp", compression, "-mkfs-time", "0"], check=True, capture_output=True)
-        return path
-
-    return build
-
-
-def _iso(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "disk.raw"
-    command = ["genisoimage", "-quiet", "-R", "-J", "-o", str(path), str(good_tree(folder / "tree"))]
-    subprocess.run(command, check=True, capture_output=True)
-    return path
-
-
-def _ntfs(folder: Path) -> Path:
-    """Build an NTFS with files in its root directory: ntfscp makes no others."""
-    tree = good_tree(folder / "tree")
-    path = folder / "disk.raw"
-    with path.open("wb") as file:
-        file.truncate(4 << 20)
-    subprocess.run(
-        ["mkfs.ntfs", "-q", "-F", "-f", "-s", "512", "-c", "512", str(path)], check=True, capture_output=True
-    )
-    for each in sorted(found for found in tree.rglob("*") if found.is_file()):
-        subprocess.run(["ntfscp", "-q", "-f", str(path), str(each), each.name], check=True, capture_output=True)
-    return path
-
-
 SEEDS = {
     "ext2": Seed(_ext("ext2", "^resize_inode")),
     "ext4": Seed(_ext("ext4", "^metadata_csum,^has_journal")),
@@ -96,9 +61,9 @@ SEEDS = {
     "xfs": Seed(xfs_image, ("mkfs.xfs",)),
     "xfs-v4": Seed(lambda folder: xfs_image(folder, "-m", "crc=0"), ("mkfs.xfs",)),
     "btrfs": Seed(btrfs_image, ("mkfs.btrfs",)),
-    "squashfs": Seed(_squashfs("gzip"), ("mksquashfs",)),
-    "squashfs-xz": Seed(_squashfs("xz"), ("mksquashfs",)),
-    "iso9660": Seed(_iso, ("genisoimage",)),
-    "ntfs": Seed(_ntfs, ("mkfs.ntfs", "ntfscp")),
+    "squashfs": Seed(squashfs_image, ("mksquashfs",)),
+    "squashfs-xz": Seed(lambda folder: squashfs_image(folder, "-comp", "xz"), ("mksquashfs",)),
+    "iso9660": Seed(iso_image, ("genisoimage",)),
+    "ntfs": Seed(ntfs_image, ("mkfs.ntfs", "ntfscp")),
 }
 """By name; what the host cannot build is skipped, and that is said."""

@@ -28,7 +28,8 @@ def _inode_out_of_range(value: int) -> Builder:
         image = Ext(folder)
         start = image.block("/usr/share/doc") * BLOCK
         image.write(start + 24, struct.pack("<I", value))
-        return Hostile(image.path, keeps=("cron", "auth_log"), says="/usr/share/doc")
+        costs = ("/usr/share/doc/one",)
+        return Hostile(image.path, keeps=("cron", "auth_log"), says="/usr/share/doc", costs=costs)
 
     return build
 

@@ -3,7 +3,9 @@
 import os
 import struct
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from images.hostile.kit import UUID, good_tree
 
@@ -14,8 +16,15 @@ INODE_SIZE = 256
 class Ext:
     """An ext filesystem with blocks of 1 KiB in one block group, edited by ``debugfs`` and by bytes."""
 
-    def __init__(self, folder: Path, *, kind: str = "ext4", features: str = "^metadata_csum,^has_journal") -> None:
-        """Make the image from the good tree."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        kind: str = "ext4",
+        features: str = "^metadata_csum,^has_journal",
+        more: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
+        """Make the image from the good tree, with ``more`` files beside or in place of those."""
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "disk.raw"
         self._environment = os.environ | {"E2FSPROGS_FAKE_TIME": "1700000000"}
@@ -38,7 +47,7 @@ class Ext:
             "-E",
             f"hash_seed={UUID},root_owner=0:0",
             "-d",
-            str(good_tree(folder / "tree")),
+            str(good_tree(folder / "tree", more)),
             str(self.path),
             "8M",
         ]

@@ -12,13 +12,13 @@ def _extent_loop(folder: Path) -> Hostile:
     free = image.free_block()
     image.set_extents("/var/log/auth.log", extent_header(1, 4, 1) + extent_index(0, free))
     image.write(free * BLOCK, extent_header(1, 84, 1) + extent_index(0, free))
-    return Hostile(image.path, says="auth.log")
+    return Hostile(image.path, says="auth.log", costs=("/var/log/auth.log",))
 
 
 def _extent_depth(folder: Path) -> Hostile:
     image = Ext(folder)
     image.set_extents("/var/log/auth.log", extent_header(1, 4, 65535) + extent_index(0, image.free_block()))
-    return Hostile(image.path, says="auth.log")
+    return Hostile(image.path, says="auth.log", costs=("/var/log/auth.log",))
 
 
 def _extent_fan_out(folder: Path) -> Hostile:
@@ -32,20 +32,20 @@ def _extent_fan_out(folder: Path) -> Hostile:
             extent_header(84, 84, 4 - depth) + b"".join(extent_index(n, below) for n in range(84)),
         )
     image.debugfs("set_inode_field /var/log/auth.log size 1073741824")
-    return Hostile(image.path, says="auth.log")
+    return Hostile(image.path, says="auth.log", costs=("/var/log/auth.log",))
 
 
 def _extent_overfull(folder: Path) -> Hostile:
     image = Ext(folder)
     block = image.block("/var/log/auth.log")
     image.set_extents("/var/log/auth.log", extent_header(65535, 65535, 0) + extent_leaf(0, 20, block))
-    return Hostile(image.path, says="auth.log")
+    return Hostile(image.path, says="auth.log", costs=("/var/log/auth.log",))
 
 
 def _extent_beyond(folder: Path) -> Hostile:
     image = Ext(folder)
     image.set_extents("/var/log/auth.log", extent_header(1, 4, 0) + extent_leaf(0, 20, 1 << 40))
-    return Hostile(image.path, says="auth.log")
+    return Hostile(image.path, says="auth.log", costs=("/var/log/auth.log",))
 
 
 def _extents_overlapping(folder: Path) -> Hostile:
@@ -53,13 +53,13 @@ def _extents_overlapping(folder: Path) -> Hostile:
     block = image.block("/var/log/auth.log")
     leaves = [extent_leaf(0, 17, block), extent_leaf(2, 5, block), extent_leaf(1, 9, block), extent_leaf(0, 17, block)]
     image.set_extents("/var/log/auth.log", extent_header(4, 4, 0) + b"".join(leaves))
-    return Hostile(image.path, says="auth.log")
+    return Hostile(image.path, says="auth.log", costs=("/var/log/auth.log",))
 
 
 def _extent_magic(folder: Path) -> Hostile:
     image = Ext(folder)
     image.set_extents("/var/log/auth.log", b"\xff" * 60)
-    return Hostile(image.path, says="auth.log")
+    return Hostile(image.path, says="auth.log", costs=("/var/log/auth.log",))
 
 
 def _indirect_loop(place: int) -> Builder:
@@ -69,7 +69,7 @@ def _indirect_loop(place: int) -> Builder:
         image.write(free * BLOCK, struct.pack("<I", free) * (BLOCK // 4))
         image.write(image.inode("/var/log/auth.log") + 40 + place * 4, struct.pack("<I", free))
         image.debugfs("set_inode_field /var/log/auth.log size 8589934592")
-        return Hostile(image.path, says="auth.log")
+        return Hostile(image.path, says="auth.log", costs=("/var/log/auth.log",))
 
     return build
 

@@ -24,7 +24,7 @@ def _odd_inodes(folder: Path) -> Hostile:
         "set_inode_field /home/alice/.bash_history crtime_extra 0xffffffff",
         "set_inode_field /bin/tool generation 0xffffffff",
     )
-    return Hostile(image.path, keeps=("cron", "auth_log"), statuses=(0, 3))
+    return Hostile(image.path, keeps=("cron", "auth_log"), statuses=(0, 3), costs=("/usr/share/doc/one",))
 
 
 def _odd_attributes(folder: Path) -> Hostile:
@@ -37,7 +37,7 @@ def _odd_attributes(folder: Path) -> Hostile:
 
 def _inline_data(folder: Path) -> Hostile:
     image = Ext(folder, features="^metadata_csum,^has_journal,inline_data")
-    return Hostile(image.path, keeps=("cron", "auth_log"), statuses=(0,))
+    return Hostile(image.path, keeps=("cron", "auth_log"), statuses=(0,), costs=("/bin/tool",))
 
 
 GENERATORS: dict[str, Builder] = {

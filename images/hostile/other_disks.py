@@ -45,3 +45,34 @@ def btrfs_image(folder: Path) -> Path:
         ["mkfs.btrfs", "-q", "--mixed", "-U", UUID, "--rootdir", str(tree), str(path)], check=True, capture_output=True
     )
     return path
+
+
+def squashfs_image(folder: Path, *options: str) -> Path:
+    """Build a squashfs with the good tree."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "disk.raw"
+    command = ["mksquashfs", str(good_tree(folder / "tree")), str(path), "-quiet", "-no-progress", "-all-root"]
+    subprocess.run([*command, "-mkfs-time", "0", *options], check=True, capture_output=True)
+    return path
+
+
+def iso_image(folder: Path) -> Path:
+    """Build an ISO 9660 with Rock Ridge and Joliet and the good tree."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "disk.raw"
+    command = ["genisoimage", "-quiet", "-R", "-J", "-o", str(path), str(good_tree(folder / "tree"))]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+def ntfs_image(folder: Path) -> Path:
+    """Build an NTFS with the good files in its root directory: ntfscp makes no others."""
+    tree = good_tree(folder / "tree")
+    path = folder / "disk.raw"
+    with path.open("wb") as file:
+        file.truncate(4 * MEBIBYTE)
+    command = ["mkfs.ntfs", "-q", "-F", "-f", "-s", "512", "-c", "512", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    for each in sorted(found for found in tree.rglob("*") if found.is_file()):
+        subprocess.run(["ntfscp", "-q", "-f", str(path), str(each), each.name], check=True, capture_output=True)
+    return path

@@ -10,7 +10,7 @@ def _huge_size(path: str, *keeps: str) -> Builder:
     def build(folder: Path) -> Hostile:
         image = Ext(folder)
         image.debugfs(f"set_inode_field {path} size 0x3fffffffffffff")
-        return Hostile(image.path, keeps=keeps or ("cron",), statuses=(0, 3))
+        return Hostile(image.path, keeps=keeps or ("cron",), statuses=(0, 3), costs=(path,))
 
     return build
 
@@ -18,7 +18,7 @@ def _huge_size(path: str, *keeps: str) -> Builder:
 def _huge_directory(folder: Path) -> Hostile:
     image = Ext(folder)
     image.debugfs("set_inode_field /usr/share/doc size 0x3fffffffffffff")
-    return Hostile(image.path, keeps=("cron", "auth_log"), statuses=(0, 3))
+    return Hostile(image.path, keeps=("cron", "auth_log"), costs=("/usr/share/doc",))
 
 
 def _huge_symlink(folder: Path) -> Hostile:

@@ -18,7 +18,7 @@ def _symlink_chains(folder: Path) -> Hostile:
 def _log_directory_is_link(folder: Path) -> Hostile:
     image = Ext(folder)
     image.debugfs("mkdir /old", "ln /var/log /old/log", "unlink /var/log", "symlink /var/log /old/log")
-    return Hostile(image.path, keeps=("cron", "auth_log"), statuses=(0, 3))
+    return Hostile(image.path, keeps=("cron", "auth_log"), statuses=(0, 3), costs=("/var/log",))
 
 
 def _special_files(folder: Path) -> Hostile:
@@ -27,13 +27,13 @@ def _special_files(folder: Path) -> Hostile:
         "rm /var/log/auth.log", "cd /var/log", "mknod auth.log p", "mknod wtmp c 1 5", "mknod btmp b 8 0",
         "cd /home/alice", "rm .bash_history", "mknod .bash_history c 1 5",
     )  # fmt: skip
-    return Hostile(image.path, statuses=(0, 3))
+    return Hostile(image.path, statuses=(0, 3), costs=("/var/log", "/home/alice/.bash_history"))
 
 
 def _log_is_directory(folder: Path) -> Hostile:
     image = Ext(folder)
     image.debugfs("rm /var/log/auth.log", "mkdir /var/log/auth.log", "mkdir /etc/passwd.d")
-    return Hostile(image.path, statuses=(0, 3))
+    return Hostile(image.path, statuses=(0, 3), costs=("/var/log",))
 
 
 GENERATORS: dict[str, Builder] = {

@@ -8,11 +8,14 @@ from images.hostile.ext_disk import Ext
 from images.hostile.kit import UUID, Builder, Hostile
 
 
-def _superblock_field(offset: int, form: str, value: int) -> Builder:
+def _superblock_field(name: str, value: int) -> Builder:
+    offset, form = SUPERBLOCK_FIELDS[name]
+    costs = ("/",) if (name, min(value, 1)) in _HOPELESS else ()
+
     def build(folder: Path) -> Hostile:
         image = Ext(folder)
         image.superblock(offset, form, value)
-        return Hostile(image.path, keeps=(), statuses=(0, 3, 7))
+        return Hostile(image.path, keeps=(), statuses=(0, 3, 7), costs=costs)
 
     return build
 
@@ -38,7 +41,7 @@ SUPERBLOCK_FIELDS = {
 def _inode_table_outside(folder: Path) -> Hostile:
     image = Ext(folder)
     image.write(2048 + 8, struct.pack("<I", 0xFFFFFFF0))
-    return Hostile(image.path, keeps=(), says="ext4", statuses=(3, 7))
+    return Hostile(image.path, keeps=(), says="ext4", statuses=(3, 7), costs=("/",))
 
 
 def _zeroed_superblock(folder: Path) -> Hostile:
@@ -51,11 +54,17 @@ def _zeroed_superblock(folder: Path) -> Hostile:
     return Hostile(image.path, keeps=("cron", "auth_log"), says="backup superblock")
 
 
+_HOPELESS = {
+    ("blocks_per_group", 0), ("inodes_per_group", 0), ("magic", 0), ("revision", 0), ("inode_size", 0),
+    ("log_block_size", 1), ("magic", 1), ("inode_size", 1), ("incompatible", 1),
+}  # fmt: skip
+"""Fields (and whether they are 0) without which nothing can be found in an image that has no backup superblock."""
+
 GENERATORS: dict[str, Builder] = {
-    **{f"{name}-0": _superblock_field(offset, form, 0) for name, (offset, form) in SUPERBLOCK_FIELDS.items()},
+    **{f"{name}-0": _superblock_field(name, 0) for name in SUPERBLOCK_FIELDS},
     **{
-        f"{name}-max": _superblock_field(offset, form, (1 << 8 * struct.calcsize(form)) - 1)
-        for name, (offset, form) in SUPERBLOCK_FIELDS.items()
+        f"{name}-max": _superblock_field(name, (1 << 8 * struct.calcsize(form)) - 1)
+        for name, (_, form) in SUPERBLOCK_FIELDS.items()
     },
     "inode-table-outside": _inode_table_outside,
     "superblock-zeroed": _zeroed_superblock,

@@ -62,7 +62,7 @@ def _gpt(edits: dict[int, bytes], keeps: tuple[str, ...], says: str, statuses: t
             for offset, data in edits.items():
                 file.seek(offset)
                 file.write(data)
-        return Hostile(path, keeps=keeps, says=says, statuses=statuses)
+        return Hostile(path, keeps=keeps, says=says, statuses=statuses, costs=() if keeps else ("/",))
 
     return build
 
@@ -78,7 +78,7 @@ def _gpt_header_edit(*, count: int = 128, entry_size: int = 128, entries_at: int
                 file.seek(place)
                 file.write(header)
         keeps = ("cron", "auth_log") if entries_at == 2 else ()
-        return Hostile(path, keeps=keeps, says="GPT", statuses=(3, 7))
+        return Hostile(path, keeps=keeps, says="GPT", statuses=(3, 7), costs=() if keeps else ("/",))
 
     return build
 
