@@ -29,6 +29,16 @@ class ByteMedium(NamedTuple):
         return self.data[position:end] if position >= 0 else b""
 
 
+class LostMedium(NamedTuple):
+    """Bytes that are not there."""
+
+    size: int
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """Fail, as a ``Medium`` does."""
+        raise OSError(errno.EIO, f"{size} bytes at {position} are not there")
+
+
 class PartMedium(NamedTuple):
     """A range of another medium."""
 
@@ -80,7 +90,7 @@ def opened(node: maps.Map, space: Medium) -> Medium:
         case maps.Run(address=address, length=length):
             return PartMedium(space, address, length)
         case maps.Missing(length=length):
-            return ByteMedium(bytes(length), ((0, length),))
+            return LostMedium(length)
         case maps.Joined(parts=parts):
             return ChainMedium(tuple(opened(part, space) for part in parts))
         case maps.Mirrored(members=members, length=length):

@@ -47,9 +47,12 @@ def open_files(files: dict[bytes, bytes], first: bytes, depth: int = 0) -> Opene
     module = next(module for module in FORMATS if module.recognises(named))
     given = [named]
     facts: ContainerFacts = module.look(given)
-    parts = [beside(files, reference.name) for reference in facts.references if reference.role != "parent"]
-    given += [NamedFile(name, BytesMedium(files[name])) for name in parts if name is not None]
-    facts = module.look(given)
+    asked: list[bytes] = []
+    while new := [one.name for one in facts.references if one.role != "parent" and one.name not in asked]:
+        asked += new
+        parts = [beside(files, name) for name in new]
+        given += [NamedFile(name, BytesMedium(files[name])) for name in parts if name is not None]
+        facts = module.look(given)
     parents = [beside(files, reference.name) for reference in facts.references if reference.role == "parent"]
     parent = _parent(files, parents[0], depth) if parents and parents[0] is not None else None
     faults: list[Fault] = []

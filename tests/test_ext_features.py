@@ -14,7 +14,6 @@ from test_walk import Walked, fill, kernel_rows, our_rows
 
 from images.hostile.ext_disk import Ext
 from images.hostile.kit import good_tree
-from volforensic.evidence.ext_attributes import AttributeBlocks
 from volforensic.evidence.ext_free import free_space
 from volforensic.evidence.ext_geometry import Descriptors, read_geometry
 from volforensic.evidence.ext_inodes import ATTRIBUTE_INODE, ExtInodes
@@ -54,7 +53,7 @@ def made(folder: Path, options: list[str], size: str = "64M") -> Path:
 
 
 def contents(walked: Walked) -> dict[bytes, tuple[str, object]]:
-    found = {}
+    found: dict[bytes, tuple[str, object]] = {}
     for path, entry in walked.living().items():
         assert entry.has_inode, entry
         found[path] = (entry.type, walked.content(entry)[0] if entry.type == "file" else entry.link_target)
@@ -144,7 +143,7 @@ def test_the_value_of_an_attribute_may_have_an_inode_of_its_own(tmp_path: Path) 
     inodes = ExtInodes(Window(medium_of(descriptor), 0, image.path.stat().st_size))
     raw = (bytes(128) + struct.pack("<H", 32)).ljust(160, b"\0") + b"\x00\x00\x02\xea" + entry
 
-    blocks: AttributeBlocks = inodes.attribute_blocks()
+    blocks = inodes.attribute_blocks()
     assert any("holds no value" in problem for problem in blocks.extended(raw).problems)
     image.write(place + 32, struct.pack("<I", flags | ATTRIBUTE_INODE))
     inodes = ExtInodes(Window(medium_of(descriptor), 0, image.path.stat().st_size))
@@ -222,3 +221,21 @@ def test_a_descriptor_is_right_by_its_place_where_nothing_has_a_checksum(tmp_pat
     found = Descriptors(window, read_geometry(window)).descriptor(3)
     os.close(descriptor)
     assert (found.fault, found.backup) == ("its descriptor puts the inode table outside the group", 8194)
+
+
+def test_a_copy_of_the_superblock_does_not_hide_a_journal_that_waits(tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    command = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "1024", str(image), "64M"]
+    subprocess.run(command, check=True, capture_output=True)
+    with mounted(image, tmp_path / "mounted") as folder:
+        (folder / "new").write_text("new")
+        os.sync()
+        waiting = image.read_bytes()
+    copy = tmp_path / "copy.raw"
+    for data, state in ((waiting, "committed changes"), (image.read_bytes(), "clean")):
+        for wiped in (0, 1024):
+            copy.write_bytes(data[:1024] + bytes(wiped) + data[1024 + wiped :])
+            with copy.open("rb") as file:
+                found = recognise(Window(medium_of(file.fileno()), 0, len(data)))
+            assert found is not None
+            assert state in found.state

@@ -16,7 +16,7 @@ from images.hostile.kit import UUID
 from images.hostile.other_disks import btrfs_image, xfs_image
 from images.hostile.superblocks import SUPERBLOCK_FIELDS
 from volforensic.evidence.reader import Window
-from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
+from volforensic.evidence.signatures import READABLE, SUSPENDED, Filesystem, is_empty, recognise
 
 
 def recognised(content: bytes | Path) -> Filesystem | None:
@@ -59,6 +59,20 @@ def test_swap(tmp_path: Path) -> None:
     found = recognised(formatted(tmp_path, "mkswap", "-U", UUID, "-L", "swap1"))
     assert found is not None
     assert (found.type, found.uuid, found.label) == ("swap", UUID, "swap1")
+
+
+@pytest.mark.parametrize("size", [4096, 8192, 16384, 32768, 65536])
+def test_swap_of_every_page_size_and_a_suspended_machine(tmp_path: Path, size: int) -> None:
+    found = recognised(formatted(tmp_path, "mkswap", "-p", str(size), "-U", UUID, "-L", "swap1"))
+    assert found is not None
+    assert (found.type, found.uuid, found.label, found.block_size) == ("swap", UUID, "swap1", size)
+    for magic in (b"S1SUSPEND\0", b"LINHIB0001", b"ULSUSPEND\0"):
+        found = recognised(at(size - 10, magic))
+        assert found is not None
+        assert (found.type, found.state) == ("swap", SUSPENDED)
+    old = recognised(at(size - 10, b"SWAP-SPACE"))
+    assert old is not None
+    assert (old.type, old.state) == ("swap", "clean")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +140,7 @@ def test_a_log_tree_of_btrfs_and_several_devices_are_said(tmp_path: Path) -> Non
     found = recognised(bytes(content))
     assert found is not None
     assert "log tree" in found.state
-    assert found.unread == "it spans 2 devices"
+    assert (found.unread, found.devices, found.device) == ("", 2, 1)
     assert found.remark == "the checksum of the superblock is wrong"
 
 

@@ -12,7 +12,7 @@ PACKAGE = "volforensic"
 LAYERS = [
     {"cli", "__main__"},
     {"triage", "hashing", "acquisition", "batch"},
-    {"recording", "reporting", "items", "preload", "file_pass", "file_stages", "survey", "voice"},
+    {"recording", "reporting", "items", "preload", "file_pass", "file_stages", "survey", "unlocking", "voice"},
     {"report"},
     {"detection"},
     {"collection"},

@@ -186,7 +186,7 @@ def test_a_hundred_clones() -> None:
     assert "36 of its copies were not read" in lost(found)
 
 
-def test_three_thousand_mutants_raise_nothing_and_lose_nothing_silently() -> None:
+def test_a_thousand_mutants_raise_nothing_and_lose_nothing_silently() -> None:
     mirror = segment(0, 2, "mirror", mirror_count=2, mirrors=["pv0", 4, "pv0", 6])
     logical = [ROOT, Logical("m", [mirror]), Logical("s", [linear(0, 1, "pv0", 8)], is_visible=False)]
     logical.append(Logical("snapshot0", [segment(0, 2, "snapshot", chunk_size=8, origin="root", cow_store="s")]))
@@ -195,7 +195,7 @@ def test_three_thousand_mutants_raise_nothing_and_lose_nothing_silently() -> Non
     disk[start : start + 65536] = lvm.exception_store({1: bytes(4096)}, 4096, 65536)
     whole = len(found_on(disk).volumes)
     chance = random.Random(4)  # noqa: S311 - the same mutants each time
-    for _ in range(3000):
+    for _ in range(1000):
         mutant = bytearray(disk)
         for _ in range(chance.randrange(1, 4)):
             place = chance.choice((range(512, 1024), range(4096, 4200), range(4608, 6400), range(start, start + 40)))

@@ -173,7 +173,7 @@ def test_a_damaged_pool_loses_its_volumes_and_says_so() -> None:
     metadata[100] ^= 1
     _, found = found_in([*THIN, thin("t", 1, 3)], {0: bytes(metadata)})
     assert found.volumes == []
-    assert "the checksum of the thin pool's superblock is wrong" in reasons(found)[0]
+    assert "block 0 of the metadata of the thin pool is damaged: its checksum is wrong" in reasons(found)[0]
     assert "vg/t cannot be read: its thin pool pool" in reasons(found)[1]
 
 
@@ -237,3 +237,25 @@ def test_a_snapshot_that_cannot_be_read_is_said(store: bytes, reason: str) -> No
     assert [volume.name for volume in found.volumes] == ["vg/base"]
     assert "vg/snap cannot be read" in reasons(found)[0]
     assert reason in reasons(found)[0]
+
+
+@pytest.mark.parametrize(
+    "exceptions",
+    [
+        [(1, 2), (1, 3)],
+        [(1, 2), (2, 2)],
+        [(1, 1)],
+        [(1, 2 + 256)],
+        [(1, 2), (0, 0), (3, 4)],
+        [(1, 2), (3, 0)],
+        [(1 << 40, 2)],
+        [(1, 1 << 40)],
+    ],
+)
+def test_exceptions_that_cannot_be_are_errors(exceptions: list[tuple[int, int]]) -> None:
+    store = bytearray(lvm.exception_store({}, 4096, 6 * EXTENT))
+    for place, entry in enumerate(exceptions):
+        struct.pack_into("<QQ", store, 4096 + place * 16, *entry)
+    made, found = found_in(SNAPSHOT, {8: bytes(store)})
+    with pytest.raises(OSError, match="exception store is damaged"):
+        volume_bytes(made, found, "snap")

@@ -50,8 +50,8 @@ _OF_VOLUMES = ("layout", "inventory")  # stages whose losses may have cost files
 class TriageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to look for and how: definitions, YARA rules, workers, a second reading, which files are examined.
 
-    ``carve`` searches free space. ``hashes`` are algorithms beside SHA-256, ``sets`` hash sets of the examiner's.
-    ``clobber`` and ``resume`` say what to do with a known item.
+    ``carve`` searches free space, and what no partition has for filesystems. ``hashes`` are algorithms beside SHA-256,
+    ``sets`` hash sets of the examiner's. ``clobber`` and ``resume`` say what to do with a known item.
     """
 
     definitions: tuple[Definition, ...]
@@ -120,7 +120,7 @@ class _Item:
     def run(self, before: Digest | None, noted: Sequence[Problem]) -> Outcome:
         self._note(*noted)
         self._note(*(Problem(stage="sandbox", reason=sentence, lost=False) for sentence in probe().missing()))
-        survey = Survey(self.image, self.pool, self.voice, self._note)
+        survey = Survey(self.image, self.pool, self.voice, self._note, searches_gaps=self.options.carve)
         try:
             layout = survey.read_layout()
         except NoFilesystemError as error:
@@ -133,7 +133,8 @@ class _Item:
             subvolumes = survey.walk(inventory, layout)
             hosts = survey.find_hosts(inventory, layout, subvolumes)
             paths = host_paths(hosts)
-            evidence = Evidence(self.pool, self.image.handle, inventory, hosts, layout.facts(), paths)
+            volumes = layout.facts(is_verified=self.options.second_reader)
+            evidence = Evidence(self.pool, self.image.handle, inventory, hosts, volumes, paths)
             doubtful = self._doubtful()
             self._collect(evidence, layout, doubtful)
             files = FileStages(survey, evidence, proof, self.options.of_files(), self.options.sets)

@@ -10,6 +10,8 @@ from volforensic.medium import Medium
 
 SECTOR = 512
 _MOST_NOTED = 4096
+UNREAD = 2
+"""The verdict on a record that lies in a sector which does not read."""
 
 
 class AroundMedium:
@@ -80,3 +82,14 @@ def read_around(window: Window, position: int, size: int) -> tuple[bytes, list[t
     data = window._replace(medium=medium).read_at(position, size)
     start = window.offset + position
     return data, [(place - start, length) for place, length in medium.runs()]
+
+
+def marked(verdicts: bytes, bad: list[tuple[int, int]], size: int) -> bytes:
+    """Return a byte for each record of ``size`` bytes: as given, ``UNREAD`` where a part of it did not read."""
+    if not bad:
+        return verdicts
+    result = bytearray(verdicts)
+    for place, length in bad:
+        for index in range(place // size, min(len(result), -(-(place + length) // size))):
+            result[index] = UNREAD
+    return bytes(result)

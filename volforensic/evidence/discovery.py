@@ -6,12 +6,15 @@ import msgspec
 
 from volforensic.evidence.bad_sectors import AroundMedium
 from volforensic.evidence.containers.unsupported import named_container
+from volforensic.evidence.device_groups import with_devices
+from volforensic.evidence.gaps import FOUND, Gap
 from volforensic.evidence.layout import DiskTable, Layout, LayoutArguments, Volume
 from volforensic.evidence.partitions import Partition, read_table
 from volforensic.evidence.reader import Window
 from volforensic.evidence.recipes import Placed, disk_bases, next_base
 from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
 from volforensic.evidence.spaces import AddressSpace
+from volforensic.evidence.unlisted import find_unlisted
 from volforensic.evidence.volumes.foreign import foreign_kind
 from volforensic.evidence.volumes.luks import luks_version
 from volforensic.evidence.volumes.lvm import find_logical_volumes
@@ -30,6 +33,7 @@ _NOT_FOR_FILES = {
 }
 _MOST_ROUNDS = 16
 _MOST_UNREAD = 100
+_LONGEST_REASON = 500
 _MOST_VOLUMES = 1000
 
 
@@ -44,10 +48,11 @@ class _Discovery:
 
     def __init__(self, place: Workplace, given: LayoutArguments) -> None:
         self._place = place
-        self._unlocked = {each.address: each.volume for each in given.unlocked}
+        self._opened = {each.address: each.volume for each in given.opened}
         self._sizes = given.sizes
         self._keys = given.keys
         self._medium = AroundMedium(place.source)
+        self._searches_gaps = given.searches_gaps
         self._space = AddressSpace()
         self._volumes: list[Volume] = []
         self._problems: list[Problem] = []
@@ -61,6 +66,7 @@ class _Discovery:
         for _ in range(_MOST_ROUNDS):
             if not self._map():
                 break
+        self._volumes = with_devices(self._volumes)
         for volume in self._volumes:
             self._problems.extend(_volume_problems(volume, self._window(volume)))
         self._problems += (_unread(*run) for run in self._medium.runs()[:_MOST_UNREAD])
@@ -79,10 +85,34 @@ class _Discovery:
             self._add(_whole(self._number(is_whole=number == 0), number, base, size, found))
         for partition in table.partitions:
             self._add_partition(partition, base, number)
-        return DiskTable(address=base, size=size, table=table.kind, sector_size=table.sector_size)
+        gaps = self._add_unlisted(whole, number, [] if is_readable else table.partitions)
+        return DiskTable(
+            address=base,
+            size=size,
+            table=table.kind,
+            sector_size=table.sector_size,
+            gaps=[] if is_readable else gaps,
+        )
+
+    def _add_unlisted(self, whole: Window, disk: int, partitions: list[Partition]) -> list[Gap]:
+        """Add the filesystems that no table names; return the disk's gaps."""
+        volumes = [volume for volume in self._volumes if volume.disk == disk]
+        found = find_unlisted(
+            whole,
+            partitions,
+            lambda _position: self._place.begin_item(0),
+            is_barren=all(volume.filesystem is None for volume in volumes),
+            is_full=self._searches_gaps and bool(partitions),
+        )
+        self._problems += [_moved(problem, whole.offset) for problem in found.problems]
+        for partition in found.partitions:
+            self._add_partition(partition, whole.offset, disk)
+        return found.gaps
 
     def _add_partition(self, partition: Partition, base: int, disk: int) -> None:
         index = self._number()
+        if partition.inside or partition.table == FOUND:
+            self._note_outer(base + partition.offset, partition.length, index)
         window = Window(self._space, base + partition.offset, partition.length)
         found = self._recognised(window, index)
         self._add(
@@ -91,7 +121,7 @@ class _Discovery:
                 offset=window.offset,
                 length=window.length,
                 kind=partition.table,
-                description=f"{partition.table} partition {partition.number}, type {partition.type}",
+                description=partition.description,
                 label=partition.label,
                 uuid=partition.uuid,
                 number=partition.number,
@@ -99,6 +129,13 @@ class _Discovery:
                 filesystem=found,
             )
         )
+
+    def _note_outer(self, offset: int, length: int, index: int) -> None:
+        """Note in the smallest volume around a range that this one is a part of it, where it holds nothing else."""
+        around = [one for one in self._volumes if one.offset <= offset and offset + length <= one.offset + one.length]
+        outer = min(around, key=lambda volume: volume.length, default=None)
+        if outer is not None and outer.filesystem is None:
+            self._note_part(outer.index, index)
 
     def _map(self) -> bool:
         """Map what can be mapped from the volumes that have no parts yet; return whether anything was."""
@@ -112,8 +149,11 @@ class _Discovery:
     def _found(self) -> Iterator[Found]:
         """Yield what the volumes without parts make up: arrays and opened volumes, and when there are none, LVM's."""
         arrays = find_arrays(self._space, self._members())
-        unlocked = (self._unlocked.pop(member.address, None) for member in self._members("luks"))
-        opened = [volume for volume in unlocked if volume is not None]
+        opened = [
+            msgspec.structs.replace(self._opened.pop(member.address), members=[member.volume])
+            for member in self._members("luks")
+            if member.address in self._opened
+        ]
         yield arrays
         yield Found(opened, [])
         if not arrays.volumes and not opened:
@@ -130,7 +170,12 @@ class _Discovery:
 
     def _add_mapped(self, mapped: MappedVolume) -> None:
         index, base = self._number(), next_base(self._space.size)
-        self._space.place(Placed(base=base, length=mapped.length, map=mapped.map), self._keys)
+        try:
+            self._space.place(Placed(base=base, length=mapped.length, map=mapped.map), self._keys)
+        except (ValueError, OSError) as error:
+            reason = f"{mapped.kind} volume {mapped.name} cannot be read: {error}"
+            self._problems.append(Problem(stage="layout", reason=reason[:_LONGEST_REASON]))
+            return
         window = Window(self._space, base, mapped.length)
         members = [volume for volume in self._volumes if volume.index in mapped.members]
         volume = Volume(
@@ -160,7 +205,7 @@ class _Discovery:
             self._problems += [_moved(problem, volume.offset) for problem in table.problems]
         for partition in table.partitions:
             self._note_part(volume.index, self._number())
-            self._add_partition(partition, volume.offset, volume.disk)
+            self._add_partition(msgspec.structs.replace(partition, number=0), volume.offset, volume.disk)
 
     def _note_part(self, volume: int, part: int) -> None:
         """Note that a volume is a member of another, or holds its partition."""
@@ -219,7 +264,8 @@ def _volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
     elif volume.is_readable and found.state != "clean":
         reason = f"{found.type}: {found.state}; they were not read"
     elif found.type == "swap":
-        yield _problem(volume, "swap space was not searched", lost=False)
+        state = "" if found.state == "clean" else f": {found.state}"
+        yield _problem(volume, f"swap space was not searched{state}", lost=False)
     elif not volume.is_readable:
         reason = f"{found.type} is not supported"
     if reason:

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from volforensic.evidence.ext_block_map import INLINE_DATA
 from volforensic.evidence.ext_directory import DirectoryEntry, Names, block_names, directory_entries, encoded_name
+from volforensic.evidence.ext_free import damaged_bitmaps
 from volforensic.evidence.ext_inline import inline_data
 from volforensic.evidence.ext_inodes import ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
@@ -114,7 +115,8 @@ class ExtReader:
             raise ValueError("; ".join(block_map.problems))
 
     def remarks(self) -> Iterator[VolumeRemark]:
-        """Yield which group descriptors were damaged, some by name: whether a copy could stand in for each."""
+        """Yield which group descriptors and block bitmaps are damaged, some by name."""
+        yield from damaged_bitmaps(self._window)
         replaced: list[int] = []
         for number in range(self._inodes.descriptors.count):
             found = self._inodes.descriptors.descriptor(number)
@@ -216,6 +218,13 @@ class ExtReader:
             return Listed(name, number, 0, allocated=False, node=None, problems=problems)
         reason = ("the inode belongs to another file now",) if links else ()
         return Listed(name, number, 0, allocated=False, node=node, problems=reason)
+
+
+def _told_encrypted(listed: Listed) -> Listed:
+    """Return an entry of a directory that is not encrypted: one that is begins a tree of which it is said."""
+    if listed.node is None or "encrypted" not in listed.node.attributes:
+        return listed
+    return listed._replace(problems=(*listed.problems, ENCRYPTED_TREE))
 
 
 def _encoded(names: Names) -> Names:

@@ -34,7 +34,7 @@ class AttributeBlocks:
     ) -> None:
         """Take what reads a block by its number, its size in bytes, and the checksums' seed (None: there are none).
 
-        ``read_value`` returns a value of so many bytes that the inode of this number holds; ValueError where it is none.
+        ``read_value`` returns the value of so many bytes that an inode holds; ValueError where it is none.
         """
         self._read_value = read_value
         self._read_block = read_block

@@ -41,7 +41,7 @@ class Names(NamedTuple):
 def encoded_name(ciphertext: bytes) -> bytes:
     """Return an encrypted name as text, in base64 for URLs without padding: what a kernel shows without the key.
 
-    The kernel puts two hash values before it and shortens long ones; here it is the ciphertext alone (fs/crypto/fname.c).
+    The kernel puts two hash values before it and shortens long ones (fs/crypto/fname.c); this is the ciphertext alone.
     """
     return base64.urlsafe_b64encode(ciphertext).rstrip(b"=")
 

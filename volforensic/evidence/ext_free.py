@@ -5,6 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 
 from volforensic.evidence.ext_groups import BLOCKS_UNINITIALISED, ExtGroups
+from volforensic.evidence.node import VolumeRemark
 from volforensic.evidence.reader import Window
 from volforensic.evidence.space import Run, Unknown, complement, merged
 
@@ -37,11 +38,24 @@ def free_space(window: Window, begin_item: Callable[[int], None]) -> Iterator[Ru
             free = sum(run.length for run in bits)
             runs = (Run(first + run.start * ratio, min(run.length * ratio, count - run.start * ratio)) for run in bits)
             if free != group.free_blocks:
-                reason = f"its block bitmap has {free} free {'blocks' if ratio == 1 else 'clusters'}, its descriptor says {group.free_blocks}"
+                unit = "blocks" if ratio == 1 else "clusters"
+                reason = f"its block bitmap has {free} free {unit}, its descriptor says {group.free_blocks}"
                 yield Unknown(*place, f"block group {number}: {reason}")
                 continue
         for start, length in runs:
             yield Run(start * groups.block_size, length * groups.block_size)
+
+
+def damaged_bitmaps(window: Window) -> Iterator[VolumeRemark]:
+    """Yield what is wrong with block bitmaps: nothing of a file is lost by it."""
+    groups = ExtGroups(window)
+    for number in range(groups.count) if groups.geometry.has_checksums else ():
+        group = groups.group(number)
+        if group.fault or group.flags & BLOCKS_UNINITIALISED:
+            continue
+        bitmap = groups.block_bitmap(group)
+        if isinstance(bitmap, str):
+            yield VolumeRemark(f"block group {number}: {bitmap}", is_loss=False)
 
 
 def filesystem_size(window: Window) -> int:

@@ -89,8 +89,10 @@ class Geometry(NamedTuple):
 
 
 class Descriptor(NamedTuple):
-    """A group's descriptor. ``fault`` is what is wrong with the first ("" for nothing), ``backup`` the block of the
-    copy whose bytes these are, 0 for the first: a copy says truly where the tables lie, not what is in use.
+    """A group's descriptor: its bytes, what is wrong with the first one, and whose bytes these are.
+
+    ``fault`` is "" where nothing is wrong, ``backup`` the block of the copy that was taken, 0 for the first: a copy
+    says truly where the tables lie, not what is in use.
     """
 
     raw: bytes

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from volforensic.evidence.bad_sectors import read_around
+from volforensic.evidence.bad_sectors import UNREAD, marked, read_around
 from volforensic.evidence.checksum_columns import wrong_checksums
 from volforensic.evidence.reader import Window
 
@@ -19,7 +19,6 @@ _STORED = (124, 125, 130, 131)
 """Where the four bytes of an inode's checksum stand, the lowest first."""
 _GENERATION = 100
 _ALL_ONES = 0xFFFFFFFF
-_UNREAD = 2
 
 
 class _Piece(NamedTuple):
@@ -61,7 +60,7 @@ class InodeTables:
             first, end, data, verdicts = self._piece = self._around(number)
         index = number - first
         verdict = verdicts[index]
-        if verdict == _UNREAD:
+        if verdict == UNREAD:
             raise ValueError(f"inode {number} lies in a sector that does not read")
         return data, index * self._size, not verdict
 
@@ -81,16 +80,8 @@ class InodeTables:
         if first not in self._verdicts:
             if len(self._verdicts) >= _MOST_VERDICTS:
                 self._verdicts.clear()
-            self._verdicts[first] = self._marked(self._judged(first, data), bad)
+            self._verdicts[first] = marked(self._judged(first, data), bad, self._size)
         return _Piece(first, first + len(data) // self._size, data, self._verdicts[first])
-
-    def _marked(self, verdicts: bytes, bad: list[tuple[int, int]]) -> bytes:
-        """Return the verdicts with those of inodes marked that lie in sectors which do not read."""
-        marked = bytearray(verdicts)
-        for place, length in bad:
-            for index in range(place // self._size, min(len(marked), -(-(place + length) // self._size))):
-                marked[index] = _UNREAD
-        return bytes(marked)
 
     def _judged(self, first: int, data: bytes) -> bytes:
         """Return a byte for each inode of the piece: 0 where its checksum is right, else it is to be looked at."""

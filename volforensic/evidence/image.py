@@ -12,27 +12,32 @@ from volforensic.evidence.disk_hash_messages import DiskHashed
 from volforensic.evidence.disk_opening import DiskOpener, OpenedDisk
 from volforensic.evidence.recipes import DiskRecipe, Placed, SpaceRecipe, disk_bases
 from volforensic.evidence.source import Digest, Source
+from volforensic.evidence.volumes.unlock_messages import Secrets
 from volforensic.record import Problem, Row, text_fields
 from volforensic.sandbox.confinement import GIBIBYTE, Limits
 from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pool import Failure, Pool, Task
 
+_HASH_MODULES = ("volforensic.evidence.disk_hash", "dissect.util.hash")
+_NO_SECRETS = Secrets()
 _HASH_LIMITS = Limits(processor_seconds=48 * 3600, item_seconds=120, wall_seconds=96 * 3600, output=GIBIBYTE)
 
 
 class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How sources are opened: parents that the user names, whether a container is read as a plain disk."""
+    """How sources are opened: parents that the user names, whether a container is read as a plain disk, keys."""
 
     parents: tuple[Path, ...] = ()
     as_raw: bool = False
+    secrets: Secrets = Secrets()
 
 
 class Image:
     """Holds the open disks. What reads it gets ``handle``, which knows the mapped volumes too once they are placed."""
 
-    def __init__(self, disks: Sequence[OpenedDisk]) -> None:
-        """Take the disks; the first one's path stands for the image."""
+    def __init__(self, disks: Sequence[OpenedDisk], secrets: Secrets = _NO_SECRETS) -> None:
+        """Take the disks, the first one's path stands for the image; and what may open encrypted volumes in them."""
         self.disks = tuple(disks)
+        self.secrets = secrets
         self._volumes: list[Placed] = []
         self._keys: list[bytes] = []
 
@@ -179,7 +184,7 @@ class Image:
             limits=_HASH_LIMITS,
         )
         # A pool of its own: the image is hashed in a thread beside the other stages.
-        with Pool(preload=["volforensic.evidence.disk_hash"], jobs=1) as pool:
+        with Pool(preload=_HASH_MODULES, jobs=1) as pool:
             for message in pool.run(task):
                 if isinstance(message, Failure):
                     raise SourceError(str(self.path), f"the disk in it could not be hashed: {message.reason}")
@@ -198,7 +203,7 @@ def opened_image(
     """
     with ExitStack() as stack:
         opener = DiskOpener(pool, stack, options.parents, options.as_raw, note)
-        image = Image([opener.open(path) for path in paths])
+        image = Image([opener.open(path) for path in paths], options.secrets)
         for disk in image.disks:
             for problem in disk.facts.problems:
                 note(problem)

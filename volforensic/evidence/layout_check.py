@@ -31,6 +31,9 @@ class LayoutCheck:
             reason = _refused(volume, spaces)
             if reason:
                 return reason
+        places = {(volume.offset, volume.length) for volume in layout.volumes}
+        if any((each.offset, each.length) not in places for volume in layout.volumes for each in volume.devices):
+            return "a device of a volume is no volume"
         self._came = True
         return ""
 

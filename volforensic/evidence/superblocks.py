@@ -92,7 +92,8 @@ def _ext_places(window: Window) -> Iterator[tuple[int, int]]:
         for per_group in (most, *(most << power for power in range(1, 7)), *(most >> power for power in range(1, 8))):
             begin = first if per_group <= most else 0
             last = max(0, blocks - begin - 1) // per_group
-            for group in (*_EXT_COPY_GROUPS, last):
+            is_usual = per_group == most and block_size <= 4096
+            for group in (*(_EXT_COPY_GROUPS if is_usual else _EXT_COPY_GROUPS[:2]), last):
                 if 0 < group <= last:
                     yield (begin + group * per_group) * block_size, block_size
 
@@ -125,17 +126,19 @@ def _ext_fault(raw: bytes) -> str:
     return found
 
 
-_BTRFS_CHECKSUMS: dict[int, Callable[[bytes], bytes]] = {
+BTRFS_CHECKSUMS: dict[int, Callable[[bytes], bytes]] = {
     0: lambda data: crc32c(data).to_bytes(4, "little"),
     2: lambda data: hashlib.sha256(data).digest(),
     3: lambda data: hashlib.blake2b(data, digest_size=32).digest(),
 }
-"""By the superblock's checksum type; 1 (xxhash) is not verified."""
+"""By the superblock's checksum type; 1 (xxhash) is not verified: no library here computes it."""
+BTRFS_CHECKSUM_SIZES = {0: 4, 1: 8, 2: 32, 3: 32}
+"""Bytes of a checksum, by the superblock's checksum type (btrfs_csum_type)."""
 
 
 def btrfs_checksum_is_right(raw: bytes, checksum_type: int) -> bool:
     """Return whether a superblock's or tree block's first 32 bytes are the checksum of the rest."""
-    checksum = _BTRFS_CHECKSUMS.get(checksum_type)
+    checksum = BTRFS_CHECKSUMS.get(checksum_type)
     return checksum is None or raw.startswith(checksum(raw[32:]))
 
 

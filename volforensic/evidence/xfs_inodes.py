@@ -12,18 +12,19 @@ from itertools import islice
 from typing import NamedTuple
 
 from volforensic.evidence.attributes import NOTHING_EXTENDED, Extended
+from volforensic.evidence.bad_sectors import UNREAD, marked, read_around
 from volforensic.evidence.checksum_zeros import padded_crc32c
 from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_attributes import block_attributes, short_attributes
+from volforensic.evidence.xfs_superblocks import xfs_superblock
 
 LOCAL, EXTENTS, BTREE = 1, 2, 3
 _CORE = struct.Struct(">2sHBBHIII12x8s8s8sQQ4xIHB7xH")
 _RECORD = struct.Struct(">QQ")
-_INODE_CHECKSUM, _TREE_CHECKSUM = 100, 64
-_OWN_NUMBER = slice(152, 160)
-_TREE_OWNER = slice(56, 64)
+_INODE_CHECKSUM, _TREE_CHECKSUM, _NUMBER = 100, 64, 152
+_META_UUID = 4
 _LARGEST_FILE = (1 << 63) - 1
 _DAX, BIG_TIME, MANY_EXTENTS = 1, 1 << 3, 1 << 4
 _INODES_AT_ONCE = 64
@@ -42,7 +43,10 @@ class XfsError(ValueError):
 
 
 class Inode(NamedTuple):
-    """What an inode's core says (times in nanoseconds since 1970 UTC), its data fork, whether its checksum is right."""
+    """What an inode's core says (times in nanoseconds since 1970 UTC), its data fork, whether its checksum is right.
+
+    ``own_number`` is the number that it says itself.
+    """
 
     number: int
     mode: int
@@ -63,6 +67,7 @@ class Inode(NamedTuple):
     attribute_format: int
     attribute_extents: int
     attribute_fork: bytes
+    own_number: int
 
 
 class Run(NamedTuple):
@@ -87,9 +92,10 @@ class XfsInodes:
 
     def __init__(self, window: Window) -> None:
         """Read the superblock."""
-        raw = window.read_at(0, 512)
-        if len(raw) < 512 or not raw.startswith(b"XFSB"):
+        copy = xfs_superblock(window)
+        if copy is None:
             raise XfsError("no superblock of an XFS")
+        raw = copy.raw
         self._window = window
         self.block_size = struct.unpack_from(">I", raw, 4)[0]
         self.root = struct.unpack_from(">Q", raw, 56)[0]
@@ -98,6 +104,8 @@ class XfsInodes:
         inodes_log, self._group_log = raw[123], raw[124]
         features, incompatible = struct.unpack_from(">I12xI", raw, 200)
         self.has_checksums = version & 0xF == 5
+        # What every structure of version 5 says: whose it is (META_UUID: its own UUID was changed later).
+        self.identity = raw[248:264] if self.has_checksums and incompatible & _META_UUID else raw[32:48]
         self.has_types = bool(incompatible & 1) if self.has_checksums else bool(features & 0x200)
         self.directory_block_size = self.block_size << min(raw[192], 8)
         self._inode_bits = self._group_log + inodes_log
@@ -126,7 +134,10 @@ class XfsInodes:
                 raise XfsError(f"inode {number} lies outside the volume")
             first, end, data, verdicts = self._piece = piece
         index = number - first
-        return data, index * self.inode_size, not verdicts[index]
+        verdict = verdicts[index]
+        if verdict == UNREAD:
+            raise XfsError(f"inode {number} lies in a sector that does not read")
+        return data, index * self.inode_size, not verdict
 
     def read(self, number: int) -> Inode:
         """Return the inode; XfsError where there is none."""
@@ -134,25 +145,21 @@ class XfsInodes:
         raw = data[offset : offset + self.inode_size]
         if not raw.startswith(b"IN"):
             raise XfsError(f"there is no inode {number}: its place holds something else")
-        inode = self._decode(number, raw)
-        own = int.from_bytes(raw[_OWN_NUMBER], "big")
-        if raw[4] >= 3 and inode.is_sound and own != number:
-            raise XfsError(f"there is no inode {number}: its place holds inode {own}")
-        return inode
+        return self._decode(number, raw)
 
     def _read_piece(self, group: int, number: int) -> _Piece:
         size = self.inode_size
         start = group * self._group_blocks * self.block_size + number * _INODES_AT_ONCE * size
-        data = self._window.read_at(start, _INODES_AT_ONCE * size)
+        data, bad = read_around(self._window, start, _INODES_AT_ONCE * size)
         first = (group << self._inode_bits) + number * _INODES_AT_ONCE
         if first not in self._verdicts:
             if len(self._verdicts) >= _MOST_VERDICTS:
                 self._verdicts.clear()
-            self._verdicts[first] = self._judged(first, data)
+            self._verdicts[first] = marked(self._judged(first, data), bad, size)
         return _Piece(first, first + len(data) // size, data, self._verdicts[first])
 
     def _judged(self, first: int, data: bytes) -> bytes:
-        """Return a byte for each inode: 0 where it is one in use and its checksum is right, else it is looked at."""
+        """Return a byte for each inode: 0 where it is one in use, and its checksum and number are right."""
         size: int = self.inode_size
         count = len(data) // size
         if not self.has_checksums:
@@ -166,9 +173,8 @@ class XfsInodes:
             if data.startswith(_USED, start) and data[start + 2 : start + 4] != b"\0\0":
                 stored = data[start + _INODE_CHECKSUM : start + _INODE_CHECKSUM + 4]
                 found = padded_crc32c(bytes(cleared[start : start + size]))
-                own = data[start + _OWN_NUMBER.start : start + _OWN_NUMBER.stop]
-                is_right = found == int.from_bytes(stored, "little") and int.from_bytes(own, "big") == first + number
-                verdicts[number] = not is_right
+                is_own = data[start + _NUMBER : start + _NUMBER + 8] == (first + number).to_bytes(8, "big")
+                verdicts[number] = found != int.from_bytes(stored, "little") or not is_own
         return bytes(verdicts)
 
     def runs(self, inode: Inode, problems: list[str]) -> Iterator[Run]:
@@ -215,8 +221,13 @@ class XfsInodes:
             yield Extent(start * size, self._window.offset + block * size, count * size)
 
     def read_block(self, block: int) -> bytes:
-        """Return a block of the volume."""
-        return self._window.read_at(block * self.block_size, self.block_size)
+        """Return a block of the volume; empty where it does not read: no structure has so few bytes."""
+        data, bad = self.block_around(block)
+        return b"" if bad else data
+
+    def block_around(self, block: int) -> tuple[bytes, list[tuple[int, int]]]:
+        """Return a block of the volume with NUL bytes for what does not read, and where that is."""
+        return read_around(self._window, block * self.block_size, self.block_size)
 
     def extended(self, inode: Inode) -> Extended:
         """Return what the extended attributes of an inode say."""
@@ -272,6 +283,7 @@ class XfsInodes:
             attribute_format=raw[83],
             attribute_extents=struct.unpack_from(">I", raw, 76)[0] if flags & MANY_EXTENTS else attribute_extents,
             attribute_fork=raw[end:] if fork_end else b"",
+            own_number=struct.unpack_from(">Q", raw, _NUMBER)[0] if is_new else number,
         )
 
     def _records(self, inode: Inode, problems: list[str], visited: set[int]) -> Iterator[tuple[int, int]]:
@@ -302,7 +314,7 @@ class XfsInodes:
             return
         if self.has_checksums and not checksum_is_right(data, _TREE_CHECKSUM):
             problems.append(f"the checksum of block {pointer} of the extent tree is wrong")
-        elif self.has_checksums and int.from_bytes(data[_TREE_OWNER], "big") != owner:
+        elif self.has_checksums and int.from_bytes(data[56:64], "big") != owner:
             problems.append(f"block {pointer} of the extent tree belongs to another inode")
         most = (len(data) - header) // 16
         count = min(count, most)

@@ -7,6 +7,7 @@ mode, size and the number of extents are cleared, the records behind the core st
 import struct
 from collections.abc import Callable, Iterator
 
+from volforensic.evidence.bad_sectors import read_around
 from volforensic.evidence.ext_orphans import name_of
 from volforensic.evidence.links import LinkCounts
 from volforensic.evidence.node import NEVER_ENDED, Extent, Listed, Node, checked_runs
@@ -224,7 +225,7 @@ class XfsOrphans:
         place = within * self._groups.inode_size
         if place >= count * self._groups.block_size:
             return b""
-        return self._window.read_at(first * self._groups.block_size + place, self._groups.inode_size)
+        return read_around(self._window, first * self._groups.block_size + place, self._groups.inode_size)[0]
 
     def _number(self, group: int, within: int) -> int:
         return group << self._groups.group_log + self._groups.inodes_log | within

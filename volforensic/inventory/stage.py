@@ -95,6 +95,7 @@ def _task(source: SourceHandle, volume: Volume, skipped: list[int], received: in
         skipped=skipped,
         received=received,
         by_library=by_library,
+        devices=volume.devices,
     )
     return Task(
         function="volforensic.inventory.walk:walk_filesystem",
@@ -128,6 +129,7 @@ class _WalkCheck:
 def _refused(entries: list[FileEntry], volume: Volume) -> str:
     """Return what cannot be of the entries; the decoder has seen to their types, kinds and attributes."""
     index, begin, end = volume.index, volume.offset, volume.offset + volume.length
+    others = [(device.offset, device.offset + device.length) for device in volume.devices]
     for entry in entries:
         path = entry.path
         if path[:1] != b"/" or len(path) > LONGEST_PATH + _LONGEST_NAME:
@@ -137,7 +139,9 @@ def _refused(entries: list[FileEntry], volume: Volume) -> str:
         for file_offset, source_offset, length in entry.extents or ():
             if length <= 0 or file_offset < 0:
                 return "an extent has no place in its file"
-            if source_offset < begin or source_offset + length > end:
+            if (source_offset < begin or source_offset + length > end) and not any(
+                first <= source_offset and source_offset + length <= last for first, last in others
+            ):
                 return "an extent lies outside the volume"
     return ""
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.filesystems import open_filesystem, open_with_library
 from volforensic.evidence.node import (
     FILE_TYPES,
@@ -42,6 +43,7 @@ class WalkArguments(msgspec.Struct, frozen=True, kw_only=True):
     skipped: list[int] = []
     received: int = 0
     by_library: bool = False
+    devices: list[DeviceRange] = []
 
 
 class WalkMessage(msgspec.Struct, frozen=True, array_like=True):
@@ -58,8 +60,11 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
     """
     given = msgspec.convert(arguments, WalkArguments)
     window = Window(place.source, given.offset, given.length)
-    opened = open_with_library if given.by_library else open_filesystem
-    reader = opened(given.kind, window, place.begin_item, frozenset(given.skipped))
+    skipped = frozenset(given.skipped)
+    if given.by_library:
+        reader = open_with_library(given.kind, window, place.begin_item, skipped)
+    else:
+        reader = open_filesystem(given.kind, window, place.begin_item, skipped, given.devices)
     entries: list[FileEntry] = []
     problems: list[Problem] = []
     count = weight = 0
@@ -82,9 +87,13 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
 
 
 def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator[FileEntry | Problem]:
-    root = reader.root()
+    try:
+        root = reader.root()
+    except Exception as error:  # noqa: BLE001 - as in _guarded; what lies below may still be told without a name
+        yield _problem(given, b"/", 0, f"the root directory could not be read: {error or type(error).__name__}"[:300])
+        root = Node(inode=0, type="directory", is_placeholder=True)
     visited = {(root.tree, root.inode)}
-    waiting = deque([(b"", root)])
+    waiting = deque([] if root.is_placeholder else [(b"", root)])
     yield _entry(given.volume, b"/", Listed(b"", root.inode, root.tree, allocated=True, node=root))
     if root.type != "directory":
         yield _problem(given, b"/", root.inode, f"the root is a {root.type} by its inode; it was listed all the same")
@@ -106,9 +115,8 @@ def _remarks(reader: Reader) -> Iterator[VolumeRemark]:
     try:
         yield from reader.remarks() if isinstance(reader, Remarking) else ()
     except Exception as error:  # noqa: BLE001 - as in _guarded: the walk itself is complete
-        yield VolumeRemark(
-            f"the volume's own structures could not be checked: {error or type(error).__name__}"[:300], True
-        )
+        reason = f"the volume's own structures could not be checked: {error or type(error).__name__}"
+        yield VolumeRemark(reason[:300], is_loss=True)
 
 
 def _below(  # noqa: PLR0913 - the walk's state, shared by its two beginnings: the root, and inodes without a name

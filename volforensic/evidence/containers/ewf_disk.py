@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from volforensic.evidence.containers.container import Fault, NoteFault
 from volforensic.evidence.containers.ewf_chunks import decoded, longest_stored
-from volforensic.evidence.containers.ewf_sections import Table, Volume, table_entries
-from volforensic.evidence.containers.parts import unreadable
+from volforensic.evidence.containers.ewf_sections import Volume
+from volforensic.evidence.containers.ewf_tables import Table, table_entries
+from volforensic.evidence.containers.mapped import unreadable
 from volforensic.medium import Medium
 
 _TABLES_KEPT = 4

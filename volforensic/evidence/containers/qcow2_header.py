@@ -204,4 +204,5 @@ def _sentence(identifier: bytes, name: bytes, moment: tuple[int, int], state_siz
     if len(extra) >= 8:
         state_size = int.from_bytes(extra[:8])
     disk = f", disk of {int.from_bytes(extra[8:16])} bytes" if len(extra) >= 16 else ""
+    identifier, name = identifier[:_LONGEST_NAME], name[:_LONGEST_NAME]
     return f"id {text(identifier)}, name {text(name)!r}, taken {when}, VM state of {state_size} bytes{disk}"

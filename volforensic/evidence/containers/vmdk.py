@@ -4,6 +4,7 @@ Source: VMware's "Virtual Disk Format 1.1" and "5.0". The examiner may name the 
 has no descriptor is opened as it stands. What an extent does not have is the parent's, or zeros.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -35,6 +36,7 @@ from volforensic.record import Problem, text
 
 _ROUNDED = 2048
 """Sectors: a header may be for more than the descriptor says, since programs round up; by less than this."""
+_PART_NAME = re.compile(rb"(?is)(.+)-(?:s\d{3}|delta|sesparse)(\.vmdk)")
 _FLAT = {"FLAT", "VMFS"}
 _SPARSE = {"SPARSE", "VMFSSPARSE", "SESPARSE"}
 _SHOWN = {"createtype": "create type", "cid": "CID", "parentcid": "parent CID", "parentfilenamehint": "parent file",
@@ -112,9 +114,14 @@ def parent_mismatch(child: ContainerFacts, parent: ContainerFacts) -> str:
 def _layout(files: Sequence[NamedFile]) -> Layout:
     first = files[0]
     descriptor, damage = _descriptor(first.medium)
+    own = None
     if descriptor is None:
-        return Layout(None, [(Extent("RW", _capacity(first.medium), "SPARSE", first.name, 0), first)], damage)
-    own = _own_extent(first, descriptor)
+        descriptor = None if damage else _descriptor_beside(files)
+        if descriptor is None:
+            return Layout(None, [(Extent("RW", _capacity(first.medium), "SPARSE", first.name, 0), first)], damage)
+        own = _names(descriptor).index(first.name.lower())
+    else:
+        own = _own_extent(first, descriptor)
     return Layout(
         descriptor,
         [
@@ -145,6 +152,25 @@ def _descriptor(file: Medium) -> tuple[Descriptor | None, str]:
         return None, f"the descriptor inside the extent is damaged, and a parent cannot be told: {error}"
 
 
+def _descriptor_beside(files: Sequence[NamedFile]) -> Descriptor | None:
+    """Return the descriptor that an extent without one belongs to: the file without -s001, if it names the extent."""
+    beside = named_file(files[1:], descriptor_name(files[0].name))
+    if beside is None or not has_descriptor(beside.medium.read_at(0, 4096)):
+        return None
+    descriptor = _with_extents(parse_descriptor(beside.medium.read_at(0, DESCRIPTOR_MOST)))
+    return descriptor if files[0].name.lower() in _names(descriptor) else None
+
+
+def descriptor_name(name: bytes) -> bytes:
+    """Return the usual name of the descriptor of an extent with this name, b"" where it is not known."""
+    match = _PART_NAME.fullmatch(name)
+    return match[1] + match[2] if match else b""
+
+
+def _names(descriptor: Descriptor) -> list[bytes]:
+    return [last_component(extent.name).lower() for extent in descriptor.extents]
+
+
 def _with_extents(descriptor: Descriptor) -> Descriptor:
     if not descriptor.extents:
         raise VmdkError("the descriptor names no extent")
@@ -155,7 +181,7 @@ def _own_extent(first: NamedFile, descriptor: Descriptor) -> int | None:
     """Return which extent the named file itself is: one that has the descriptor in it may have been renamed since."""
     if not first.medium.read_at(0, 4).startswith(MAGIC) or not sparse_header(first.medium).capacity:
         return None
-    names = [last_component(extent.name).lower() for extent in descriptor.extents]
+    names = _names(descriptor)
     if first.name.lower() in names:
         return names.index(first.name.lower())
     sparse = (number for number, extent in enumerate(descriptor.extents) if extent.kind in _SPARSE)
@@ -184,6 +210,8 @@ def _part(extent: Extent, file: NamedFile | None, below: Below, noted: Noted) ->
 
 def _references(layout: Layout, first: NamedFile) -> Iterator[Reference]:
     """Yield each extent's file once, and the parent; one extent of several may be missing, and is then lost."""
+    if (beside := descriptor_name(first.name)) and _descriptor(first.medium) == (None, ""):
+        yield Reference(name=beside, role="extent", is_optional=True)
     names = {extent.name: None for extent, file in layout.extents if file is not first and extent.name}
     for name in names:
         yield Reference(name=name, role="extent", is_optional=len(layout.extents) > 1)
@@ -213,7 +241,8 @@ def _oddities(layout: Layout, first: NamedFile) -> Iterator[tuple[str, bool]]:
         yield layout.damage, True
     elif layout.descriptor is None:
         reason = "the extent has no descriptor: it is opened as it stands, and may be one of several or have a parent"
-        yield reason, False
+        is_hosted = first.medium.read_at(0, 4) == MAGIC
+        yield reason, bool(descriptor_name(first.name)) or not is_hosted
     else:
         yield from layout.descriptor.oddities
         if layout.descriptor.wants_parent and not layout.descriptor.parent:

@@ -13,6 +13,7 @@ DESCRIPTOR_MOST = 1 << 20
 _EXTENTS_MOST = 4096
 _SECTORS_MOST = 1 << 42  # 4096 extents of 2 PiB
 _FIELDS_MOST = 1000
+_NAME_MOST = 4096
 _NO_PARENT = "ffffffff"
 _SIGNATURE = re.compile(rb"(?i)\A(?:\xef\xbb\xbf)?\s*#\s*Disk\s+DescriptorFile\b")
 _BARE = re.compile(rb"(?i)\A(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*version[ \t]*=[ \t]*\d")
@@ -63,15 +64,13 @@ class Descriptor(NamedTuple):
     def parent(self) -> bytes:
         """The parent's file name, b"" where the disk has none."""
         has_parent = self.field("parentCID").lower() != _NO_PARENT
-        return self._local(self.fields.get("parentfilenamehint", b"")) if has_parent else b""
+        stored = self.fields.get("parentfilenamehint", b"")[:_NAME_MOST]
+        return local_name(stored, self.field("encoding")) if has_parent else b""
 
     @property
     def wants_parent(self) -> bool:
         """Whether it says that there is a parent, named or not."""
         return bool(self.parent) or self.field("parentCID").lower() not in {"", _NO_PARENT}
-
-    def _local(self, name: bytes) -> bytes:
-        return local_name(name, self.field("encoding"))
 
 
 def has_descriptor(head: bytes) -> bool:
@@ -108,6 +107,8 @@ def _add_extent(line: bytes, extents: list[Extent], oddities: list[tuple[str, bo
         raise VmdkError(f"the descriptor has more than {_EXTENTS_MOST} extents")
     if int(sectors) > _SECTORS_MOST or int(offset or 0) > _SECTORS_MOST:
         raise VmdkError(f"an extent of {int(sectors)} sectors at sector {int(offset or 0)}: no disk has so many")
+    if len(name or b"") > _NAME_MOST:
+        raise VmdkError(f"an extent has a name of {len(name)} bytes")
     if name is None and kind.upper() != b"ZERO":
         oddities.append((f"an extent of the kind {text(kind)} names no file", True))
     extents.append(Extent(text(access).upper(), int(sectors), text(kind).upper(), name or b"", int(offset or 0)))

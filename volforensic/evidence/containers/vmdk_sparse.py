@@ -77,7 +77,8 @@ def sparse_header(file: Medium) -> SparseHeader:
     header = _parsed(file.read_at(0, _HEAD.size))
     if header is None:
         raise VmdkError("there is no header of a sparse extent")
-    if header.directory_offset == _AT_END:
+    is_stream = bool(header.compression and header.flags & _HAS_MARKERS)
+    if header.directory_offset == _AT_END or (is_stream and header.directory_offset * SECTOR >= file.size):
         footer = _footer(file)
         header = footer if footer is not None else header._replace(is_cut=True)
     _check(header)
@@ -174,11 +175,17 @@ class HostedTables:
         return best
 
     def _merged(self, first: bytes, second: bytes) -> bytes:
-        """Return the first table's entries, where one of them cannot be or is empty the second's."""
+        """Return the first table's entries, where one of them cannot be or is empty the second's.
+
+        Where an entry of the first cannot be and all of the second can, the first is no table: the second counts.
+        """
         form = struct.Struct(f"<{len(first) // 4}I")
-        pairs = zip(form.unpack(first), form.unpack(second), strict=True)
+        one, other = form.unpack(first), form.unpack(second)
         most = -(-self._file.size // SECTOR)
-        return form.pack(*(one if 0 < one < most or not 0 < other < most else other for one, other in pairs))
+        if max(one) >= most > max(other):
+            return second
+        pairs = zip(one, other, strict=True)
+        return form.pack(*(mine if 0 < mine < most or not 0 < its < most else its for mine, its in pairs))
 
     def _tell(self, number: int) -> None:
         coverage = self.geometry.table_entries * self.geometry.grain

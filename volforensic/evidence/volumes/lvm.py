@@ -6,14 +6,12 @@ and what is not is said, with the logical volumes that it touches.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 
 from volforensic.evidence import maps
 from volforensic.evidence.volumes.lvm_group import Budget, Built, Group, Place
 from volforensic.evidence.volumes.lvm_groups import Assembly, assemble
 from volforensic.evidence.volumes.lvm_label import PhysicalVolume, read_physical_volume
 from volforensic.evidence.volumes.lvm_metadata import MetadataError, Section, number, sections, string, strings
-from volforensic.evidence.volumes.lvm_raid import member_states
 from volforensic.evidence.volumes.lvm_segments import POOLS, build_all, build_snapshots, segment_type, words_of
 from volforensic.evidence.volumes.lvm_stores import check_stores
 from volforensic.evidence.volumes.map_facts import lost_ranges, map_length, runs
@@ -92,7 +90,7 @@ def _group(space: Medium, assembly: Assembly) -> Group:
         name: _place(section, assembly.physical.get(string(section, "id")))
         for name, section in sections(text, "physical_volumes").items()
     }
-    return Group(assembly.copy.name, size, places, volumes, partial(member_states, space), Budget())
+    return Group(space, assembly.copy.name, size, places, volumes, Budget())
 
 
 def _place(section: Section, physical: PhysicalVolume | None) -> Place:

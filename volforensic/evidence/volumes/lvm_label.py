@@ -34,11 +34,13 @@ _MOST_OLD_TEXTS = 8
 _CHECKSUM_START = 0xF597A6CF
 _ALL_ONES = 0xFFFFFFFF
 _OLD_TEXT = re.compile(rb"[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,127} \{\n[\s\S]{0,400}?\nseqno = ([0-9]{1,10})\n")
+_IS_IGNORED = 1
 _LOCATION = struct.Struct("<QQ")
 
 
-VERIFIED, DUG_OUT, DAMAGED = 2, 1, 0
-"""How far a text is trusted: its checksum is right; it lies in a damaged area; its checksum is known to be wrong."""
+VERIFIED, IGNORED, DUG_OUT, DAMAGED = 3, 2, 1, 0
+"""How far a text is trusted: its checksum is right; LVM ignores its area (vgchange --metadatacopies) and may not have
+written it for long; it lies in a damaged area; its checksum is known to be wrong."""
 
 
 class MetadataCopy(NamedTuple):
@@ -164,7 +166,7 @@ def _area_copies(reader: _Reader, area: _Area) -> Iterator[MetadataCopy]:
         place = _text_place(reader, area)
         if place is None:
             return
-        copy = _parsed(_read_text(reader, area, place))
+        copy = _parsed(_read_text(reader, area, place), IGNORED if place.flags & _IS_IGNORED else VERIFIED)
         if copy.repeated:
             reader.note(f"{copy.repeated[0]} stands twice in the LVM metadata of {copy.name}; the first was read")
         yield copy
