@@ -51,6 +51,9 @@ def _mbr(folder: Path) -> Path:
     return path
 
 
+_IDENTITY = "0b7c6f6e-1d0e-4a57-9c3f-6a8f0b1d2e3f"
+"""Of its own: mkfs.btrfs refuses one that the kernel has met on a mounted device."""
+
 SEEDS = {
     "ext2": Seed(_ext("ext2", "^resize_inode")),
     "ext4": Seed(_ext("ext4", "^metadata_csum,^has_journal")),
@@ -60,7 +63,7 @@ SEEDS = {
     "mbr": Seed(_mbr),
     "xfs": Seed(xfs_image, ("mkfs.xfs",)),
     "xfs-v4": Seed(lambda folder: xfs_image(folder, "-m", "crc=0"), ("mkfs.xfs",)),
-    "btrfs": Seed(btrfs_image, ("mkfs.btrfs",)),
+    "btrfs": Seed(lambda folder: btrfs_image(folder, _IDENTITY), ("mkfs.btrfs",)),
     "squashfs": Seed(squashfs_image, ("mksquashfs",)),
     "squashfs-xz": Seed(lambda folder: squashfs_image(folder, "-comp", "xz"), ("mksquashfs",)),
     "iso9660": Seed(iso_image, ("genisoimage",)),

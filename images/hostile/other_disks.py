@@ -34,7 +34,7 @@ def _prototype(directory: Path) -> list[str]:
     return lines
 
 
-def btrfs_image(folder: Path) -> Path:
+def btrfs_image(folder: Path, identity: str = UUID) -> Path:
     """Build a btrfs with the good tree, data and metadata mixed so that it is small."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "disk.raw"
@@ -42,7 +42,9 @@ def btrfs_image(folder: Path) -> Path:
     os.truncate(path, 32 * MEBIBYTE)
     tree = good_tree(folder / "tree")
     subprocess.run(
-        ["mkfs.btrfs", "-q", "--mixed", "-U", UUID, "--rootdir", str(tree), str(path)], check=True, capture_output=True
+        ["mkfs.btrfs", "-q", "--mixed", "-U", identity, "--rootdir", str(tree), str(path)],
+        check=True,
+        capture_output=True,
     )
     return path
 

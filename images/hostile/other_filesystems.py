@@ -152,11 +152,15 @@ def _cut(make: Callable[[Path], Path], eighths: int) -> Builder:
     return build
 
 
+def _btrfs(folder: Path) -> Path:
+    return btrfs_image(folder, "3f1d2c4b-5a69-4788-8e9f-0a1b2c3d4e5f")
+
+
 def _plain_squashfs(folder: Path) -> Path:
     return squashfs_image(folder, "-noI", "-noD", "-noF", "-noX", "-no-fragments")
 
 
-_MADE: dict[str, Callable[[Path], Path]] = {"xfs": xfs_image, "btrfs": btrfs_image, "squashfs": squashfs_image}
+_MADE: dict[str, Callable[[Path], Path]] = {"xfs": xfs_image, "btrfs": _btrfs, "squashfs": squashfs_image}
 _NAMED = ("/usr/share/doc",)
 _LOST = (0, 3, 7)
 _ODD = (0, 3)
@@ -174,16 +178,16 @@ GENERATORS: dict[str, Builder] = {
     "xfs-groups-0": _edited(xfs_image, _xfs_field(88, bytes(4)), "/", statuses=_LOST),
     "xfs-root-0": _edited(xfs_image, _xfs_field(56, bytes(8)), "/", statuses=_LOST),
     "xfs-inode-size-0": _edited(xfs_image, _xfs_field(104, bytes(2)), "/", statuses=_LOST),
-    "btrfs-tree-loop": _edited(btrfs_image, _btrfs_tree_loop, "/", statuses=_LOST),
+    "btrfs-tree-loop": _edited(_btrfs, _btrfs_tree_loop, "/", statuses=_LOST),
     "btrfs-exbibyte": _edited(
-        btrfs_image, _btrfs_bytes(_SIZE[::-1], _EXBIBYTE.to_bytes(8, "little")), "/" + _LOG, statuses=_ODD
+        _btrfs, _btrfs_bytes(_SIZE[::-1], _EXBIBYTE.to_bytes(8, "little")), "/" + _LOG, statuses=_ODD
     ),
-    "btrfs-name-with-slash": _edited(btrfs_image, _btrfs_bytes(b"one", b"a/b"), *_NAMED, statuses=_ODD),
-    "btrfs-name-dot-dot": _edited(btrfs_image, _btrfs_bytes(b"one", b"..\0"), *_NAMED, statuses=_ODD),
-    "btrfs-two-of-one-name": _edited(btrfs_image, _btrfs_bytes(b"two", b"one"), *_NAMED, statuses=_ODD),
-    "btrfs-root-0": _edited(btrfs_image, _btrfs_field(80, bytes(8)), "/", statuses=_LOST),
-    "btrfs-block-size-max": _edited(btrfs_image, _btrfs_field(148, _MOST[:4]), "/", statuses=_LOST),
-    "btrfs-chunks-max": _edited(btrfs_image, _btrfs_field(160, _MOST[:4]), "/", statuses=(0, 3, 7)),
+    "btrfs-name-with-slash": _edited(_btrfs, _btrfs_bytes(b"one", b"a/b"), *_NAMED, statuses=_ODD),
+    "btrfs-name-dot-dot": _edited(_btrfs, _btrfs_bytes(b"one", b"..\0"), *_NAMED, statuses=_ODD),
+    "btrfs-two-of-one-name": _edited(_btrfs, _btrfs_bytes(b"two", b"one"), *_NAMED, statuses=_ODD),
+    "btrfs-root-0": _edited(_btrfs, _btrfs_field(80, bytes(8)), "/", statuses=_LOST),
+    "btrfs-block-size-max": _edited(_btrfs, _btrfs_field(148, _MOST[:4]), "/", statuses=_LOST),
+    "btrfs-chunks-max": _edited(_btrfs, _btrfs_field(160, _MOST[:4]), "/", statuses=(0, 3, 7)),
     "squashfs-name-with-slash": _edited(_plain_squashfs, _plain_edit(b"one", b"a/b"), *_NAMED, statuses=_ODD),
     "squashfs-name-with-newline": _edited(_plain_squashfs, _plain_edit(b"one", b"a\nb"), *_NAMED, statuses=_ODD),
     "squashfs-inodes-max": _edited(_plain_squashfs, _field(4, _MOST[:4]), statuses=(3,)),

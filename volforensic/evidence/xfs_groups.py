@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from volforensic.evidence.bad_sectors import read_around
+from volforensic.evidence.bad_sectors import around, read_around
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_inodes import XfsError
@@ -123,7 +123,7 @@ class XfsGroups:
         No file's bytes are found by them: they say what is free, what owns a block, what is shared.
         """
         start = self.blocks_of(group)[0] * self.block_size
-        fault = superblock_fault(self._window.read_at(start, max(512, self._sector_size))) if group else ""
+        fault = superblock_fault(around(self._window).read_at(start, max(512, self._sector_size))) if group else ""
         if fault:
             yield f"its copy of the superblock is damaged ({fault})"
         header = self.header(group, b"XAGF")
