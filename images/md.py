@@ -103,7 +103,7 @@ def _old_superblock(array: Array, number: int) -> bytes:
         _MAGIC, 0, 90, 0, 0, uuid[0], array.created, array.level & 0xFFFFFFFF, array.component >> 10, array.disks,
         array.disks, array.minor, 0, *uuid[1:],
     ]  # fmt: skip
-    words[32:34] = [array.created + array.events, 1]
+    words[32:34] = [(array.created + array.events) & 0xFFFFFFFF, 1]
     words[40 if array.order == "<" else 39] = array.events >> 32
     words[39 if array.order == "<" else 40] = array.events & 0xFFFFFFFF
     words[64:66] = [array.layout, array.chunk]

@@ -19,8 +19,9 @@ from inventory_samples import entry
 from media import medium_of
 
 from volforensic.collection.content import Block, Content, Loss, SourceFile
-from volforensic.collection.decompression import decompressed, is_compressed, is_text
+from volforensic.collection.decompression import decompressed, is_text
 from volforensic.collection.file_content import open_content
+from volforensic.evidence.decompressors import is_compressed
 from volforensic.evidence.node import Extent, Reader
 
 if sys.version_info >= (3, 14):

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from container_samples import SECTOR, BytesMedium, Opened, assert_reads, disk, mutant, open_files, try_mutant, whole
@@ -18,7 +18,8 @@ from volforensic.evidence.containers.container import NamedFile
 from volforensic.evidence.containers.ewf_chunks import decoded
 from volforensic.evidence.containers.ewf_disk import EwfDisk, Piece
 from volforensic.evidence.containers.ewf_names import segment_name
-from volforensic.evidence.containers.ewf_sections import Section, Table, Volume
+from volforensic.evidence.containers.ewf_sections import Section, Volume
+from volforensic.evidence.containers.ewf_tables import Table
 from volforensic.evidence.containers.parts import ContainerError
 
 CHUNK = 64 * SECTOR
@@ -121,6 +122,9 @@ def test_a_missing_segment_costs_its_own_chunks_only() -> None:
     with pytest.raises(OSError, match="segment 3") as error:
         image.disk.read_at(40 * CHUNK - 1, 2)
     assert error.value.errno == errno.EIO
+    with pytest.raises(OSError, match="segment 3"):
+        image.disk.read_at(50 * CHUNK, 1)
+    assert [(fault.position, fault.length, fault.lost) for fault in image.faults] == [(40 * CHUNK, 20 * CHUNK, True)]
 
 
 def test_the_last_segments_missing_are_named_with_their_bytes() -> None:
@@ -230,13 +234,42 @@ def test_header_text_is_bounded_and_given() -> None:
     assert details["acquisition date"] == "2006-03-12T11:44:05.000000Z"
 
 
-@pytest.mark.parametrize(
-    ("signature", "word"),
-    [(b"LVF\t\r\n\xff\0", "L01"), (b"EVF2\r\n\x81\0", "Ex01"), (b"LEF2\r\n\x81\0", "Lx01")],
-)
-def test_relatives_are_refused_by_name(signature: bytes, word: str) -> None:
-    with pytest.raises(ContainerError, match=word):
-        opened([signature + bytes(1000)])
+@pytest.mark.parametrize("signature", [b"LVF\t\r\n\xff\0", b"EVF2\r\n\x81\0", b"LEF2\r\n\x81\0"])
+def test_relatives_are_not_taken_for_it(signature: bytes) -> None:
+    assert not ewf.recognises(NamedFile(b"disk.E01", BytesMedium(signature + bytes(1000))))
+
+
+class BadMedium(NamedTuple):
+    """A file on a disk with a sector that cannot be read."""
+
+    data: bytes
+    bad: int
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.data)
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """See ``Medium``."""
+        if position < self.bad + SECTOR and self.bad < position + size:
+            raise OSError(errno.EIO, "bad sector")
+        return self.data[position : position + size]
+
+
+@pytest.mark.parametrize(("kind", "place"), [(b"sectors\0", 70_000), (b"table\0", -300), (b"table2\0", 90)])
+def test_a_bad_sector_of_the_file_costs_its_chunk_and_no_table(kind: bytes, place: int) -> None:
+    file = build(DISK, Form(level=None))[0]
+    files = [NamedFile(b"disk.E01", BadMedium(file, file.index(kind) + place))]
+    image = ewf.open_container(files, None, lambda _: None)
+    assert ewf.look(files).size == len(DISK)
+    lost = 0
+    for position in range(0, len(DISK), CHUNK):
+        try:
+            assert image.read_at(position, CHUNK) == DISK[position : position + CHUNK]
+        except OSError:
+            lost += 1
+    assert lost <= 1
 
 
 def test_a_later_segment_is_not_taken_for_the_first() -> None:
@@ -244,22 +277,48 @@ def test_a_later_segment_is_not_taken_for_the_first() -> None:
         opened([build(DISK, SPLIT)[1]])
 
 
-def test_a_cut_image_says_which_bytes_are_gone() -> None:
-    file = build(DISK, Form(table_chunks=10))[0]
+@pytest.mark.parametrize("form", [Form(), Form(level=None), Form(table_chunks=10), Form(is_old=True)])
+def test_a_cut_image_gives_what_is_before_the_cut(form: Form) -> None:
+    file = build(DISK, form)[0]
     image = opened([file[: len(file) // 2]])
     ((offset, length),) = image.losses
-    assert offset
-    assert length
+    assert offset is not None
+    assert length is not None
     assert offset + length == len(DISK)
+    assert offset > len(DISK) // 4 or form.is_old
     assert image.disk.read_at(0, offset) == DISK[:offset]
+    with pytest.raises(OSError, match=r"cut|chunk"):
+        image.disk.read_at(offset, 1)
 
 
-def test_sections_in_a_circle_end() -> None:
+@pytest.mark.parametrize("form", [Form(), Form(level=None), Form(table_chunks=40)])
+def test_chunks_are_found_where_both_tables_are_gone(form: Form) -> None:
+    file = bytearray(build(DISK, form)[0])
+    for kind in (b"table\0", b"table2\0"):
+        file[file.index(kind) + 76] ^= 1
+    image = opened([bytes(file)])
+    assert "were found without a table" in image.reasons
+    assert image.losses == []
+    assert_reads(image.disk, DISK)
+
+
+@pytest.mark.parametrize(
+    "kind", [b"header\0", b"volume\0", b"sectors\0", b"table\0", b"table2\0", b"digest\0", b"hash\0"]
+)
+def test_one_descriptor_that_is_gone_costs_no_chunk(kind: bytes) -> None:
+    file = bytearray(build(DISK)[0])
+    place = file.index(kind)
+    file[place : place + 76] = b"\xee" * 76
+    image = opened([bytes(file)])
+    assert "no sound section" in image.reasons
+    assert whole(image.disk) == DISK
+
+
+def test_a_section_that_leads_back_is_passed_by() -> None:
     file = bytearray(build(DISK)[0])
     place = file.index(b"sectors")
     file[place : place + 76] = section(b"sectors", 13 - 76, b"")[:76]
-    image = opened([bytes(file)])
-    assert image.losses == [(0, len(DISK))]
+    assert whole(opened([bytes(file)]).disk) == DISK
 
 
 def test_offsets_behind_two_gibibytes_have_no_flag() -> None:

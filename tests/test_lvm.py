@@ -105,7 +105,7 @@ def test_an_older_text_is_dug_out_where_no_area_is_whole(place: int) -> None:
     made[place] = 0xFF
     _, found = found_in(made)
     assert [volume.name for volume in found.volumes] == ["vg/older" if place == 4096 + 712 else "vg/root"]
-    assert any("no metadata area of volume group vg is whole" in reason for reason in lost(found))
+    assert any("volume group vg has no sound metadata" in reason for reason in lost(found))
 
 
 def test_a_label_with_a_wrong_checksum_is_read_and_said() -> None:

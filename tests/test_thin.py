@@ -9,8 +9,9 @@ import pytest
 from memory_media import CountedMedium, MemoryMedium, pattern, read_in_pieces
 
 from images.thin import BLOCK, PoolBuilder, node, superblock
+from volforensic.evidence.volumes.metadata_trees import TreeError
 from volforensic.evidence.volumes.thin import ThinMedium
-from volforensic.evidence.volumes.thin_pool import PoolError, ThinPool
+from volforensic.evidence.volumes.thin_pool import ThinPool
 
 CHUNK = 64 << 10
 
@@ -63,7 +64,7 @@ def test_a_block_outside_the_data_is_an_error_not_zeros() -> None:
 
 
 def test_a_device_that_the_pool_does_not_have_is_an_error() -> None:
-    with pytest.raises(PoolError, match="no device 2"):
+    with pytest.raises(TreeError, match="no device 2"):
         medium_on(PoolBuilder(CHUNK).finished({1: {}, 3: {}}), device=2).read_at(0, 1)
 
 
@@ -76,14 +77,14 @@ def test_every_changed_byte_of_the_metadata_is_an_error_or_means_nothing() -> No
         changed[place] ^= 0x10
         try:
             assert medium_on(bytes(changed), blocks=6).read_at(0, 6 * CHUNK) == whole
-        except PoolError:
+        except TreeError:
             refused += 1
     assert refused > len(metadata) // 97 * 0.6  # the details are not read by a volume
 
 
 def test_circles_end() -> None:
     inner = node(1, [(0, value(1)), (5, value(1))], is_leaf=False)
-    with pytest.raises(PoolError, match="levels deep"):
+    with pytest.raises(TreeError, match="levels deep"):
         medium_on(pool_of(inner)).read_at(0, CHUNK)
 
 
@@ -108,20 +109,20 @@ def test_a_tree_whose_keys_leave_their_parents_range_ends() -> None:
     ],
 )
 def test_nodes_that_cannot_be_are_errors(bad: bytes) -> None:
-    with pytest.raises(PoolError):
+    with pytest.raises(TreeError):
         medium_on(pool_of(bad)).read_at(0, CHUNK)
 
 
 @pytest.mark.parametrize("chunk", [512, 1 << 20])
 def test_the_superblock_must_say_what_lvm_says(chunk: int) -> None:
     metadata = superblock(1, 1, chunk) + node(1, [], is_leaf=True)
-    with pytest.raises(PoolError, match="says blocks of"):
+    with pytest.raises(TreeError, match="says blocks of"):
         medium_on(metadata).read_at(0, 1)
 
 
 def test_details_of_the_wrong_size_are_an_error() -> None:
     pool = ThinPool(MemoryMedium(pool_of(node(1, [(1, value(2))], is_leaf=True))), CHUNK)
-    with pytest.raises(PoolError, match="details"):
+    with pytest.raises(TreeError, match="details"):
         list(pool.devices())
 
 

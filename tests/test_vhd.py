@@ -68,6 +68,20 @@ def test_a_differencing_disk_is_read_over_its_parent(block_size: int) -> None:
     assert image.faults == []
 
 
+@pytest.mark.parametrize(
+    ("name", "locator"),
+    [
+        ("C:\\x\\base disk.vhd", (b"W2ku", "utf-16-le")),
+        ("./base disk.vhd", (b"W2ru", "utf-16-be")),
+        ("file://./base%20disk.vhd", (b"MacX", "utf-8")),
+        ("..\\base disk.vhd", (b"Wi2r", "latin-1")),
+    ],
+)
+def test_a_parent_is_named_in_many_ways(name: str, locator: tuple[bytes, str]) -> None:
+    image = open_files("vhd", [("child.vhd", differencing(LATER, DISK, name, locator=locator))])
+    assert [reference.name for reference in image.facts.references] == [b"base disk.vhd"]
+
+
 def test_without_its_parent_only_its_own_sectors_come() -> None:
     image = open_files("vhd", [("child.vhd", differencing(LATER, DISK, "base.vhd"))])
     assert image.disk.read_at(MIB, SECTOR) == bytes(SECTOR)
@@ -123,7 +137,7 @@ def test_blocks_outside_the_file_and_twice_in_it_are_said() -> None:
     image = open_files("vhd", [("disk.vhd", bytes(file))])
     assert image.losses == [(MIB, MIB)]
     assert "twice" in image.reasons
-    with pytest.raises(OSError, match="behind"):
+    with pytest.raises(OSError, match="outside"):
         image.disk.read_at(MIB, 1)
     assert image.disk.read_at(0, MIB) == b"x" * MIB
 

@@ -63,6 +63,24 @@ def test_what_qemu_writes_is_read(options: str, tmp_path: Path) -> None:
     assert_reads(image.disk, DISK)
 
 
+@qemu
+def test_a_table_of_several_chunks_is_counted_right(tmp_path: Path) -> None:
+    """A bitmap's entry stands between the chunks of 4 GiB; the disk is a hole with marks at their borders."""
+    marks = [0, 4095, 4096, 4097, 8191, 8192, 8200]
+    with (tmp_path / "raw").open("wb") as raw:
+        raw.truncate(8201 * MIB)
+        for mark in marks:
+            raw.seek(mark * MIB)
+            raw.write(b"mark %06d" % mark)
+    command = ["qemu-img", "convert", "-f", "raw", "-O", "vhdx", "-o", "block_size=1M", "raw", "disk.vhdx"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    image = open_files("vhdx", [("disk.vhdx", (tmp_path / "disk.vhdx").read_bytes())])
+    assert image.facts.problems == []
+    for mark in marks:
+        assert image.disk.read_at(mark * MIB, 11) == b"mark %06d" % mark
+    assert not any(image.disk.read_at(5000 * MIB, MIB))
+
+
 @pytest.mark.parametrize("sector_size", [512, 4096])
 def test_a_differencing_disk_is_read_over_its_parent(sector_size: int) -> None:
     size = 5 * MIB

@@ -18,6 +18,7 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
     return [
         "volforensic.evidence.discovery",
         "volforensic.evidence.disks",
+        "volforensic.evidence.volumes.unlocking",
         "volforensic.evidence.spaces",
         "volforensic.evidence.btrfs_free",
         "volforensic.evidence.ext_free",
@@ -28,6 +29,8 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
         "volforensic.evidence.xfs_free",
         "volforensic.evidence.btrfs",
         "volforensic.evidence.squashfs",
+        "volforensic.evidence.archives",
+        "volforensic.evidence.packed",
         "volforensic.inventory.walk",
         "volforensic.inventory.elf_stage",
         "volforensic.inventory.file_worker",

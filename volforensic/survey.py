@@ -1,7 +1,9 @@
 """What every reading of a source begins with: its layout, the inventory of its filesystems, the hosts in it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
+
+import msgspec
 
 from volforensic.collection.host import Host, find_hosts
 from volforensic.collection.namespace import HostPaths
@@ -14,19 +16,26 @@ from volforensic.inventory.stage import walk_volumes
 from volforensic.inventory.store import Inventory
 from volforensic.record import Problem, text
 from volforensic.sandbox.pool import Failure, Pool, Task
+from volforensic.unlocking import Unlocking
 from volforensic.voice import Voice
 
 _SUBVOLUME_ROOT = 256  # the inode number of every btrfs subvolume's root
 _LONGEST_REASONS = 2000
+_MOST_UNLOCKINGS = 16
 
 
 class Survey(NamedTuple):
-    """Where to look, with what, and whom to tell: ``note`` takes what could not be read."""
+    """Where to look, with what, and whom to tell: ``note`` takes what could not be read.
+
+    ``searches_gaps``: what no partition has is searched for filesystems.
+    """
 
     image: Image
     pool: Pool
     voice: Voice
     note: Callable[[Problem], None]
+    searches_gaps: bool = False
+    view: Callable[[Layout], list[int]] = lambda _: []
 
     def read_layout(self) -> Layout:
         """Return volumes and filesystems.
@@ -34,22 +43,26 @@ class Survey(NamedTuple):
         Raises:
             NoFilesystemError: None of them can be read; the error names the reasons.
         """
-        reasons: list[str] = []
-        layout: Layout | None = None
-        for found in self._layout():
-            if isinstance(found, Problem):
-                reasons.append(found.reason)
-                self.note(found)
-            else:
-                layout = found
+        unlocking = Unlocking(self.image, self.pool)
+        layout, problems = self._layout(unlocking)
+        for _ in range(_MOST_UNLOCKINGS):
+            if layout is None or not unlocking.open_more(layout):
+                break
+            layout, problems = self._layout(unlocking)
+        viewed = self.view(layout) if layout is not None else []
+        if viewed:
+            layout, problems = self._layout(unlocking)
+            layout, problems = _with_views(layout, viewed), _not_lost(problems, viewed)
+        problems += unlocking.problems
+        for problem in problems:
+            self.note(problem)
         if layout is None or not any(volume.is_readable for volume in layout.volumes):
-            told = "; ".join(reasons)[:_LONGEST_REASONS] or "nothing known by a signature"
+            reasons = "; ".join(problem.reason for problem in problems)[:_LONGEST_REASONS]
             raise NoFilesystemError(
                 str(self.image.path),
-                f"holds no filesystem that can be read ({told})",
-                "`file` and `fdisk -l` tell more; open what is encrypted or LVM read-only and triage that device",
+                f"holds no filesystem that can be read ({reasons or 'nothing known by a signature'})",
+                "`file` and `fdisk -l` tell more; what is encrypted is opened with --passphrase-file or --key-file",
             )
-        self.image.place(layout.placed, [])
         return layout
 
     def walk(self, inventory: Inventory, layout: Layout) -> list[FileEntry]:
@@ -77,20 +90,48 @@ class Survey(NamedTuple):
                 hosts.append(found)
         return hosts
 
-    def _layout(self) -> Iterator[Layout | Problem]:
+    def _layout(self, unlocking: Unlocking) -> tuple[Layout | None, list[Problem]]:
+        """Return the layout as far as encrypted volumes were opened, and the problems; the image now knows it."""
+        self.image.place([], [])
         task = Task(
             function="volforensic.evidence.discovery:read_layout",
-            arguments=LayoutArguments(sizes=self.image.sizes),
+            arguments=LayoutArguments(
+                sizes=self.image.sizes, searches_gaps=self.searches_gaps, opened=unlocking.opened, keys=unlocking.keys
+            ),
             message_type=Layout,
             source=self.image.handle,
             check=LayoutCheck(self.image.sizes),
         )
+        layout: Layout | None = None
+        problems = []
         for message in self.pool.run(task):
             if isinstance(message, Failure):
-                yield Problem(stage="layout", reason=f"the layout could not be read: {message.reason}")
+                problems.append(Problem(stage="layout", reason=f"the layout could not be read: {message.reason}"))
             else:
-                yield from message.problems
-                yield message
+                layout = message
+                problems += message.problems
+        if layout is not None:
+            self.image.place(layout.placed, unlocking.keys)
+        return layout, problems
+
+
+def _with_views(layout: Layout | None, viewed: list[int]) -> Layout | None:
+    """Return the layout with each volume that the kernel read as the whole of the disk that shows it."""
+    if layout is None:
+        return None
+    views = [volume.index for volume in layout.volumes if volume.disk >= len(layout.disks) - len(viewed)]
+    parts = dict(zip(viewed, views, strict=False))
+    volumes = [
+        msgspec.structs.replace(volume, parts=[parts[volume.index]]) if volume.index in parts else volume
+        for volume in layout.volumes
+    ]
+    return msgspec.structs.replace(layout, volumes=volumes, problems=_not_lost(layout.problems, viewed))
+
+
+def _not_lost(problems: list[Problem], viewed: list[int]) -> list[Problem]:
+    return [
+        msgspec.structs.replace(problem, lost=False) if problem.volume in viewed else problem for problem in problems
+    ]
 
 
 def host_paths(hosts: list[Host]) -> HostPaths:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 SECTOR = 512
 DISK_ID, CHILD_ID = bytes(range(16, 32)), bytes(range(32, 48))
 _UNALLOCATED = 0xFFFFFFFF
+W2RU = b"W2ru", "utf-16-le"
 _NO_OFFSET = (1 << 64) - 1
 
 
@@ -19,6 +20,7 @@ class _Disk(NamedTuple):
     identity: bytes
     parent_id: bytes
     parent_name: str
+    locator: tuple[bytes, str] = W2RU
 
 
 def fixed(data: bytes) -> bytes:
@@ -33,14 +35,19 @@ def dynamic(data: bytes, block_size: int = 2 << 20) -> bytes:
     return _sparse(_Disk(len(data), 3, block_size, DISK_ID, bytes(16), ""), stored)
 
 
-def differencing(data: bytes, parent: bytes, name: str, block_size: int = 2 << 20) -> bytes:
-    """Return a disk that has the sectors of ``data`` which differ from ``parent``; ``name`` is the parent's path."""
+def differencing(
+    data: bytes, parent: bytes, name: str, block_size: int = 2 << 20, locator: tuple[bytes, str] = W2RU
+) -> bytes:
+    """Return a disk that has the sectors of ``data`` which differ from ``parent``; ``name`` is the parent's path.
+
+    ``locator``: the platform code under which it is stored, and its encoding.
+    """
     stored: list[tuple[bytes, bytes] | None] = []
     for start in range(0, len(data), block_size):
         block, below = data[start : start + block_size], parent[start : start + block_size].ljust(block_size, b"\0")
         bits, kept = _difference(block, below)
         stored.append((bits, kept) if any(bits) else None)
-    return _sparse(_Disk(len(data), 4, block_size, CHILD_ID, DISK_ID, name), stored)
+    return _sparse(_Disk(len(data), 4, block_size, CHILD_ID, DISK_ID, name, locator), stored)
 
 
 def _difference(block: bytes, below: bytes) -> tuple[bytes, bytes]:
@@ -64,9 +71,9 @@ def footer(size: int, kind: int, header: int, identity: bytes = DISK_ID) -> byte
 
 
 def _sparse(disk: _Disk, stored: list[tuple[bytes, bytes] | None]) -> bytes:
-    size, kind, block_size, identity, parent_id, name = disk
+    size, kind, block_size, identity, parent_id, name, (code, encoding) = disk
     locator_at = 512 + 1024
-    locator = name.encode("utf-16-le")
+    locator = name.encode(encoding)
     table_at = locator_at + SECTOR * -(-len(locator) // SECTOR)
     table_size = SECTOR * -(-4 * len(stored) // SECTOR)
     entries, body = [], bytearray()
@@ -78,9 +85,7 @@ def _sparse(disk: _Disk, stored: list[tuple[bytes, bytes] | None]) -> bytes:
     head = struct.pack(">8sQQIII", b"cxsparse", _NO_OFFSET, table_at, 0x10000, len(stored), block_size)
     last = name.replace("\\", "/").rsplit("/", maxsplit=1)[-1]
     head += bytes(4) + parent_id + struct.pack(">I4x512s", 1, last.encode("utf-16-be"))
-    head += struct.pack(
-        ">4sII4xQ", b"W2ru" if name else bytes(4), len(locator), len(locator), locator_at if name else 0
-    )
+    head += struct.pack(">4sII4xQ", code if name else bytes(4), len(locator), len(locator), locator_at if name else 0)
     ending = footer(size, kind, 512, identity)
     table = b"".join(entry.to_bytes(4, "big") for entry in entries).ljust(table_size, b"\xff")
     padding = bytes(table_at - locator_at - len(locator))

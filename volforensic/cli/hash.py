@@ -12,10 +12,13 @@ from volforensic.cli.options import (
     AsRaw,
     HashNames,
     Jobs,
+    KernelView,
+    KeyFiles,
     KnownBad,
     KnownGood,
     NoColor,
     Parents,
+    PassphraseFiles,
     Progress,
     Yara,
     algorithms,
@@ -39,6 +42,9 @@ def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the comma
     known_bad: KnownBad = None,
     files_only: Annotated[bool, typer.Option("--files-only", help="Do not hash the image itself.")] = False,  # noqa: FBT002 - same
     parents: Parents = None,
+    passphrase_files: PassphraseFiles = None,
+    key_files: KeyFiles = None,
+    kernel_view: KernelView = False,  # noqa: FBT002 - same
     as_raw: AsRaw = False,  # noqa: FBT002 - same
     jobs: Jobs = 0,
     progress: Progress = "auto",
@@ -58,12 +64,18 @@ def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the comma
     Example: volforensic hash disk.raw -f sha256sum -o files.sha256
     """
     from volforensic.cli.hash_run import HashRequest, run_hash  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
+    from volforensic.cli.secrets import read_secrets  # noqa: PLC0415 - same
     from volforensic.cli.terminal import Terminal  # noqa: PLC0415 - same
     from volforensic.evidence.image import ImageOptions  # noqa: PLC0415 - same
 
     request = HashRequest(
         source=source,
-        image=ImageOptions(parents=tuple(parents or ()), as_raw=as_raw),
+        image=ImageOptions(
+            parents=tuple(parents or ()),
+            as_raw=as_raw,
+            kernel_view=kernel_view,
+            secrets=read_secrets(passphrase_files or (), key_files or ()),
+        ),
         hashes=algorithms(hashes),
         output_format=output_format,
         output=output,

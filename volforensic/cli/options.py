@@ -30,6 +30,17 @@ Parents = Annotated[
     list[Path] | None,
     typer.Option("--parent", metavar="FILE", help="The disk that a differencing image stands on, if not beside it."),
 ]
+PassphraseFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--passphrase-file", metavar="FILE", help="A passphrase for encrypted volumes: its first line."),
+]
+KeyFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--key-file", metavar="FILE", help="A key file for encrypted volumes: every byte of it."),
+]
+KernelView = Annotated[
+    bool, typer.Option("--kernel-view", help="Let the kernel read filesystems that no reader knows (root).")
+]
 AsRaw = Annotated[bool, typer.Option("--raw", help="Read the file byte for byte, whatever container it looks like.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, max=256, help="Workers at once; 0: one a core.")]
 Progress = Annotated[ProgressMode, typer.Option("--progress", help="How to tell what runs.")]

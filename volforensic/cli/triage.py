@@ -13,10 +13,13 @@ from volforensic.cli.options import (
     AsRaw,
     HashNames,
     Jobs,
+    KernelView,
+    KeyFiles,
     KnownBad,
     KnownGood,
     NoColor,
     Parents,
+    PassphraseFiles,
     Progress,
     Yara,
     algorithms,
@@ -48,6 +51,9 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
     fail_on: Annotated[Level | None, typer.Option("--fail-on", help="End with 10 at findings this severe.")] = None,
     as_host: AsHost = False,  # noqa: FBT002 - typer's way to a flag
     parents: Parents = None,
+    passphrase_files: PassphraseFiles = None,
+    key_files: KeyFiles = None,
+    kernel_view: KernelView = False,  # noqa: FBT002 - same
     as_raw: AsRaw = False,  # noqa: FBT002 - same
     jobs: Jobs = 0,
     output_format: Annotated[Literal["table", "json"], typer.Option("--format", "-f", help="How to print.")] = "table",
@@ -65,6 +71,7 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
 
     Example: volforensic triage disk.raw --case case-17
     """
+    from volforensic.cli.secrets import read_secrets  # noqa: PLC0415 - same
     from volforensic.cli.terminal import Terminal  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
     from volforensic.cli.triage_run import Request, run_triage  # noqa: PLC0415 - same
     from volforensic.evidence.image import ImageOptions  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
@@ -72,7 +79,12 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
     request = Request(
         sources=sources,
         as_host=as_host,
-        image=ImageOptions(parents=tuple(parents or ()), as_raw=as_raw),
+        image=ImageOptions(
+            parents=tuple(parents or ()),
+            as_raw=as_raw,
+            kernel_view=kernel_view,
+            secrets=read_secrets(passphrase_files or (), key_files or ()),
+        ),
         case=case,
         number=as_text(number),
         examiner=as_text(examiner),

@@ -5,118 +5,20 @@ number of bytes and by the ratio. Formats: RFC 1952 (gzip, several members), bzi
 are not compressed are given as they stand, also behind compressed ones: twenty bytes of gzip before a log hide nothing.
 """
 
-import bz2
-import lzma
-import re
-import sys
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from typing import Protocol
+from collections.abc import Iterable, Iterator
 
 from volforensic.collection.content import BLOCK_SIZE, Block, Loss
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from volforensic.evidence.decompressors import ERRORS, MAGIC_SIZE, Decompressor, GzipMember, new_decompressor
 
 _STEP = 128  # damage costs what one step expands to
-_GZIP_STEP = 8192  # here it costs nothing more, see _Gzip
+_GZIP_STEP = 8192  # here it costs nothing more, see GzipMember
 _MOST_AT_ONCE = 1 << 20
 _LARGEST_OUTPUT = 8 << 30
 _LARGEST_RATIO = 250  # text of logs reaches 30 to 100; what is beyond is only good for bombs
 _FREE_OUTPUT = 8 << 20  # below this the ratio does not matter
 _LARGEST_HOLE = 64 << 20
-_XZ_MEMORY = 256 << 20
-_ZSTANDARD_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 27}  # 128 MiB
-_MAGIC_SIZE = 10
 _TEXT_SAMPLE = 4096
 _NOT_TEXT = bytes(byte for byte in range(256) if byte not in b"\t\n\r\x1b" and not 32 <= byte < 127)
-_ERRORS = (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, zstd.ZstdError, MemoryError)
-
-
-class Decompressor(Protocol):
-    """What bz2, lzma and zstd offer, and ``_Gzip``: one member (stream, frame) at a time."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether the member has ended."""
-
-    @property
-    def needs_input(self) -> bool:
-        """Whether there is no more output without more input."""
-
-    @property
-    def unused_data(self) -> bytes:
-        """What followed the member's end."""
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        """Return at most ``max_length`` bytes of output."""
-
-
-class _Gzip:
-    """One gzip member. Where its bytes are damaged, all that comes before the damage is given first."""
-
-    def __init__(self) -> None:
-        self._inflater = zlib.decompressobj(wbits=31)
-        self._error: zlib.error | None = None
-        self._is_full = False
-
-    @property
-    def eof(self) -> bool:
-        return self._inflater.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._inflater.unconsumed_tail and not self._is_full and self._error is None
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inflater.unused_data
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        if self._error is not None:
-            raise self._error
-        data = self._inflater.unconsumed_tail + data
-        before = self._inflater.copy()
-        try:
-            output = self._inflater.decompress(data, max(0, max_length))
-        except zlib.error as error:
-            self._error = error
-            return b"".join(_byte_by_byte(before, data))
-        self._is_full = len(output) == max_length
-        return output
-
-
-def _byte_by_byte(inflater: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
-    """Yield what comes out before the error: zlib drops the output of a call that ends in one."""
-    with suppress(zlib.error):
-        for place in range(len(data)):
-            yield inflater.decompress(data[place : place + 1])
-
-
-_FORMATS: tuple[tuple[re.Pattern[bytes], Callable[[], Decompressor]], ...] = (
-    (re.compile(rb"\x1f\x8b\x08[\x00-\x1f]", re.DOTALL), _Gzip),
-    (re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)"), bz2.BZ2Decompressor),
-    (
-        re.compile(rb"\xfd7zXZ\x00"),
-        lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
-    ),
-    (
-        re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL),
-        lambda: zstd.ZstdDecompressor(options=_ZSTANDARD_OPTIONS),
-    ),
-)
-
-
-def _new_decompressor(head: bytes) -> Decompressor | None:
-    return next((make() for magic, make in _FORMATS if magic.match(head)), None)
-
-
-def is_compressed(head: bytes) -> bool:
-    """Return whether the first bytes of a file are those of a format that is decompressed here."""
-    return any(magic.match(head) for magic, _ in _FORMATS)
 
 
 def is_text(sample: bytes) -> bool:
@@ -173,12 +75,12 @@ class _Expansion:
     @property
     def step_size(self) -> int:
         """How many compressed bytes the next step should be given."""
-        return _GZIP_STEP if isinstance(self._decompressor, _Gzip) else _STEP
+        return _GZIP_STEP if isinstance(self._decompressor, GzipMember) else _STEP
 
     def end(self) -> Iterator[bytes]:
         """Yield what was held back as too short for a member's magic; note an end that came too early."""
         if self._head and not self.is_over:
-            self._decompressor, data = _new_decompressor(self._head), self._head
+            self._decompressor, data = new_decompressor(self._head), self._head
             if self._decompressor is None:
                 self._begin_plain(data)
                 yield data if self._is_plain else b""
@@ -192,10 +94,10 @@ class _Expansion:
         """Return the bytes that are left once it is known what begins with them; NUL bytes between are padding."""
         data = (self._head + data).lstrip(b"\0")
         self._head = b""
-        if 0 < len(data) < _MAGIC_SIZE:
+        if 0 < len(data) < MAGIC_SIZE:
             self._head = data
             return b""
-        self._decompressor = _new_decompressor(data)
+        self._decompressor = new_decompressor(data)
         if data and self._decompressor is None:
             self._begin_plain(data)
         return data
@@ -210,7 +112,7 @@ class _Expansion:
         while True:
             try:
                 output = decompressor.decompress(data, _MOST_AT_ONCE)
-            except _ERRORS as error:
+            except ERRORS as error:
                 self._stop(f"the compressed data is damaged near its byte {self._read}: {error}")
                 return
             data = b""

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from volforensic.collection.content import Block, Content, Loss, SourceFile
-from volforensic.collection.decompression import decompressed, is_compressed, is_text
+from volforensic.collection.decompression import decompressed, is_text
+from volforensic.evidence.decompressors import is_compressed
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import OpenFilesystem, stored_chunks
 from volforensic.medium import Medium

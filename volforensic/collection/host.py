@@ -8,16 +8,17 @@ import msgspec
 from volforensic.collection.content import CONFIGURATION_LIMIT, NO_ZONE, SourceFile
 from volforensic.collection.file_content import open_content
 from volforensic.collection.host_check import HostCheck
-from volforensic.collection.mounts import missing_mounts, mounted_trees
+from volforensic.collection.host_mounts import Joined, Mounts, Surroundings, host_problem, join_volumes, mount_problems
+from volforensic.collection.mount_units import UnitFiles, all_mounts, find_units
 from volforensic.collection.namespace import Namespace, Tree
-from volforensic.collection.parsers import identity
+from volforensic.collection.parsers import identity, mount_units
 from volforensic.collection.stray_volumes import stray_trees
 from volforensic.collection.time_zones import LARGEST_ZONE, is_zone_file, packaged_zone
 from volforensic.evidence.layout import Layout, VolumeFacts
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import filesystem_opener
 from volforensic.inventory.store import Inventory
-from volforensic.record import Problem, Row, text, text_fields
+from volforensic.record import Problem, Row, text
 from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pool import Failure, Pool, Task
 from volforensic.sandbox.worker import Workplace
@@ -29,14 +30,20 @@ _FACT_FILES = {
     "passwd": (b"/etc/passwd",),
     "timezone": (b"/etc/timezone",),
     "localtime": (b"/etc/localtime",),
+    "crypttab": (b"/etc/crypttab",),
 }
+_FACT_FOLDERS = {b"/etc", b"/usr", b"/usr/lib"}
 _ROOT_SIGNS = (b"/etc", b"/usr", b"/var", b"/bin", b"/home", b"/root", b"/boot")
 _SIGNS_NEEDED = 2
 _MOST_HOSTS = 200
+_LARGEST_UNIT = 64 << 10
 
 
 class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the host's own files say of it. ``time_zone`` is a TZif file's bytes (empty: UTC), ``homes`` home → user."""
+    """What the host's own files say of it. ``time_zone`` is a TZif file's bytes (empty: UTC), ``homes`` home → user.
+
+    ``mounts`` are fstab's lines and mount units, ``mappings`` crypttab's names and their encrypted devices.
+    """
 
     hostname: str = ""
     os: str = ""
@@ -44,6 +51,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: bytes = b""
     time_zone_basis: str = NO_ZONE
     mounts: list[identity.FstabEntry] = []
+    mappings: dict[bytes, bytes] = {}
     homes: dict[bytes, str] = {}
     losses: list[str] = []
     remarks: list[str] = []
@@ -59,10 +67,14 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """One operating system in the evidence: the trees that make up its view, and its facts."""
+    """One operating system in the evidence: the trees that make up its view, and its facts.
+
+    ``binds`` are directories of these trees that bind mounts show at a second place.
+    """
 
     trees: tuple[Tree, ...]
     facts: HostFacts
+    binds: tuple[Tree, ...] = ()
 
     @property
     def root(self) -> Tree:
@@ -80,6 +92,10 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
                 {"volume": tree.volume, "subvolume": text(tree.prefix), "mount_point": text(tree.mount_point or b"/")}
                 for tree in self.trees
             ],
+            "binds": [
+                {"directory": f"{text(tree.prefix)} of volume {tree.volume}", "shown_at": text(tree.mount_point)}
+                for tree in self.binds
+            ],
         }
 
 
@@ -95,9 +111,10 @@ def mounted_places(hosts: Sequence[Host]) -> dict[int, list[str]]:
 
 
 class HostArguments(msgspec.Struct, frozen=True, kw_only=True):
-    """The files that say who a host is, the volumes they lie in, and where /etc/localtime pointed."""
+    """The files that say who a host is, its mount units, the volumes they lie in, and where /etc/localtime pointed."""
 
     files: dict[str, FileEntry]
+    units: list[UnitFiles]
     volumes: dict[int, VolumeFacts]
     localtime_target: bytes
 
@@ -114,36 +131,53 @@ def find_hosts(
     trees += [Tree(entry.volume, entry.path, b"", entry.tree) for entry in subvolumes]
     roots = sorted((tree for tree in trees if _is_root(inventory, tree)), key=_root_order)
     if len(roots) > _MOST_HOSTS:
-        yield _problem(roots[0], f"{len(roots)} systems (or snapshots of one): the first {_MOST_HOSTS} were read")
+        yield host_problem(roots[0], f"{len(roots)} systems (or snapshots of one): the first {_MOST_HOSTS} were read")
         roots = roots[:_MOST_HOSTS]
-    claimed: set[tuple[int, bytes]] = set()
+    claimed: dict[tuple[int, bytes], Tree] = {}
     hosts: list[Host] = []
     for root in roots:
-        known, problems = _read_facts(pool, source, inventory, root, layout.facts())
+        around = Surroundings(trees, volumes, claimed)
+        known, joined, problems = _joined(pool, source, inventory, layout, root, around)
         yield from problems
-        free = [tree for tree in trees if tree.place not in claimed]
-        mounted = list(mounted_trees(known.mounts, root, free, volumes))
-        claimed |= {tree.place for tree in (root, *mounted)}
-        for mount in missing_mounts(known.mounts, root, trees, volumes):
-            yield _missing(root, mount)
-        hosts.append(Host(trees=(root, *mounted), facts=known))
+        yield from mount_problems(root, Mounts(known.mounts, known.mappings), around)
+        claimed.update({tree.place: tree for tree in joined.trees})
+        hosts.append(Host(trees=joined.trees, facts=known, binds=joined.binds))
     yield from hosts
-    yield from _strays(inventory, hosts, [tree for tree in trees if tree.place not in claimed])
+    yield from _strays(inventory, layout, hosts, [tree for tree in trees if tree.place not in claimed])
 
 
-def _strays(inventory: Inventory, hosts: list[Host], free: list[Tree]) -> Iterator[Host | Problem]:
-    """Yield what no fstab mounts, or mounts elsewhere than it belongs, as hosts with the facts of the first one."""
-    facts = hosts[0].facts.of_its_volumes() if hosts else HostFacts()
+def _joined(  # noqa: PLR0913, PLR0917 - the run, the evidence, the host
+    pool: Pool, source: SourceHandle, inventory: Inventory, layout: Layout, root: Tree, around: Surroundings
+) -> tuple[HostFacts, Joined, list[Problem]]:
+    """Return a host's facts, its trees, what went wrong; read once more where /usr or /etc is a volume of its own."""
+    known, problems = _read_facts(pool, source, inventory, (root,), layout.facts())
+    joined = join_volumes(root, Mounts(known.mounts, known.mappings), around)
+    if any(tree.mount_point in _FACT_FOLDERS for tree in joined.trees):
+        known, problems = _read_facts(pool, source, inventory, joined.trees, layout.facts())
+        joined = join_volumes(root, Mounts(known.mounts, known.mappings), around)
+    return known, joined, problems
+
+
+def _strays(inventory: Inventory, layout: Layout, hosts: list[Host], free: list[Tree]) -> Iterator[Host | Problem]:
+    """Yield what no fstab mounts, or mounts elsewhere than it belongs, as hosts with the facts of their disk's host."""
+    disks = {volume.index: volume.disk for volume in layout.volumes}
+
+    def facts_of(tree: Tree) -> HostFacts:
+        beside = [host for host in hosts if disks.get(host.root.volume) == disks.get(tree.volume)] or hosts
+        return beside[0].facts.of_its_volumes() if beside else HostFacts()
+
     mounted = [tree for host in hosts for tree in host.trees[1:]]
     unclaimed = [tree for tree in free if not tree.prefix]  # an unclaimed subvolume is seen in the tree that holds it
-    strays = list(stray_trees(inventory, [*mounted, *unclaimed], facts.homes))
+    homes = hosts[0].facts.homes if hosts else {}
+    strays = list(stray_trees(inventory, [*mounted, *unclaimed], homes))
     for tree in strays:
-        yield _problem(tree, f"by its files this is a {text(tree.mount_point)}, and it was read as one", lost=False)
-        yield Host(trees=(tree,), facts=facts)
+        reason = f"by its files this is a {text(tree.mount_point)}, and it was read as one"
+        yield host_problem(tree, reason, lost=False)
+        yield Host(trees=(tree,), facts=facts_of(tree))
     placed = {tree.volume for tree in strays}
     for tree in unclaimed:
         if tree.volume not in placed:
-            yield Host(trees=(tree,), facts=facts)
+            yield Host(trees=(tree,), facts=facts_of(tree))
 
 
 def read_host(place: Workplace, arguments: object) -> Iterator[HostFacts]:
@@ -159,10 +193,24 @@ def read_host(place: Workplace, arguments: object) -> Iterator[HostFacts]:
         data[name] = content.whole(LARGEST_ZONE if name == "localtime" else CONFIGURATION_LIMIT)
         if name != "localtime":  # what is no zone's file there may be of any size: see _zone
             losses.extend(f"{text(entry.path)}: {loss.reason}" for loss in content.losses)
-    yield _facts(data, losses, given.localtime_target)
+    units: list[tuple[UnitFiles, identity.FstabEntry]] = []
+    for index, unit in enumerate(given.units):
+        place.begin_item(index)
+        files = [open_content(place.source, entry, SourceFile(path=entry.path, size=entry.size), filesystem)
+                 for entry in unit.files]  # fmt: skip
+        mount = mount_units.mount_unit(unit.name, [file.whole(_LARGEST_UNIT) for file in files])
+        losses.extend(f"{text(unit.path)}: {loss.reason}" for file in files for loss in file.losses)
+        if mount is not None:
+            units.append((unit, mount))
+    yield _facts(data, losses, given.localtime_target, units)
 
 
-def _facts(data: dict[str, bytes], losses: list[str], localtime_target: bytes) -> HostFacts:
+def _facts(
+    data: dict[str, bytes],
+    losses: list[str],
+    localtime_target: bytes,
+    units: Sequence[tuple[UnitFiles, identity.FstabEntry]] = (),
+) -> HostFacts:
     release = identity.os_release(data.get("os_release", b""))
     zone = _zone(data.get("localtime", b""), localtime_target, data.get("timezone", b""))
     return HostFacts(
@@ -171,7 +219,8 @@ def _facts(data: dict[str, bytes], losses: list[str], localtime_target: bytes) -
         time_zone_name=zone.name,
         time_zone=zone.file,
         time_zone_basis=zone.basis,
-        mounts=identity.fstab(data.get("fstab", b"")),
+        mounts=all_mounts(identity.fstab(data.get("fstab", b"")), units),
+        mappings=mount_units.crypttab(data.get("crypttab", b"")),
         homes=identity.homes(data.get("passwd", b"")),
         losses=losses,
         remarks=[zone.remark] if zone.remark else [],
@@ -210,9 +259,13 @@ def _root_order(tree: Tree) -> tuple[int, bool, bytes]:
 
 
 def _read_facts(
-    pool: Pool, source: SourceHandle, inventory: Inventory, root: Tree, volumes: dict[int, VolumeFacts]
+    pool: Pool,
+    source: SourceHandle,
+    inventory: Inventory,
+    trees: tuple[Tree, ...],
+    volumes: dict[int, VolumeFacts],
 ) -> tuple[HostFacts, list[Problem]]:
-    namespace = Namespace(inventory, (root,))
+    root, namespace = trees[0], Namespace(inventory, trees)
     files = {}
     for name, paths in _FACT_FILES.items():
         found = [namespace.resolve(path).entry for path in paths]
@@ -221,7 +274,7 @@ def _read_facts(
             files[name] = entry
     link = namespace.at(b"/etc/localtime")
     target = link.link_target if link is not None and link.link_target else b""
-    arguments = HostArguments(files=files, volumes=volumes, localtime_target=target)
+    arguments = HostArguments(files=files, units=list(find_units(namespace)), volumes=volumes, localtime_target=target)
     task = Task(
         function="volforensic.collection.host:read_host",
         arguments=arguments,
@@ -232,11 +285,11 @@ def _read_facts(
     facts, problems = HostFacts(), []
     for message in pool.run(task):
         if isinstance(message, Failure):
-            problems.append(_problem(root, f"the host's identity could not be read: {message.reason}"))
+            problems.append(host_problem(root, f"the host's identity could not be read: {message.reason}"))
         else:
             facts = _with_zone(message)
-            problems.extend(_problem(root, loss) for loss in facts.losses)
-            problems.extend(_problem(root, remark, lost=False) for remark in facts.remarks)
+            problems.extend(host_problem(root, loss) for loss in facts.losses)
+            problems.extend(host_problem(root, remark, lost=False) for remark in facts.remarks)
     return facts, problems
 
 
@@ -249,18 +302,3 @@ def _with_zone(facts: HostFacts) -> HostFacts:
         return msgspec.structs.replace(facts, time_zone=file)
     basis = f"UTC: the zone {facts.time_zone_name} is not known"
     return msgspec.structs.replace(facts, time_zone_basis=basis, remarks=[*facts.remarks, basis])
-
-
-def _missing(root: Tree, mount: identity.FstabEntry) -> Problem:
-    device, place = text(mount.device), text(mount.mount_point)
-    return _problem(root, f"fstab mounts {place} from {device}, which is not in this evidence")
-
-
-def _problem(root: Tree, reason: str, *, lost: bool = True) -> Problem:
-    return Problem(
-        stage="collection",
-        reason=reason,
-        lost=lost,
-        volume=root.volume,
-        **text_fields("source", root.prefix or b"/"),
-    )

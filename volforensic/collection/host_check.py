@@ -19,6 +19,7 @@ class Facts(Protocol):
     time_zone: bytes
     time_zone_basis: str
     mounts: Sized
+    mappings: Sized
     homes: Sized
     losses: Sized
     remarks: Sized
@@ -36,7 +37,7 @@ class HostCheck:
         if self._came:
             return "a host has facts once"
         self._came = True
-        lists = (facts.mounts, facts.homes, facts.losses, facts.remarks)
+        lists = (facts.mounts, facts.mappings, facts.homes, facts.losses, facts.remarks)
         if any(len(lines) > _MOST_LINES for lines in lists) or len(facts.time_zone) > LARGEST_ZONE:
             return "no host has so much to say of itself"
         if any(len(text) > _LONGEST_TEXT for text in (facts.hostname, facts.os, facts.time_zone_basis)):

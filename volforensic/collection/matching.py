@@ -31,8 +31,8 @@ def host_views(inventory: Inventory, hosts: Sequence[Host], paths: HostPaths) ->
     """Yield the views of every host: all its trees, and its root without what was mounted over it."""
     for number, host in enumerate(hosts):
         others = tuple(tree for other in hosts if other is not host for tree in other.trees)
-        yield HostView(number, host, Namespace(inventory, host.trees, others), paths)
-        if len(host.trees) > 1:
+        yield HostView(number, host, Namespace(inventory, host.trees, others, host.binds), paths)
+        if len(host.trees) > 1 or host.binds:
             root = Namespace(inventory, (host.root,), (*others, *host.trees[1:]))
             yield HostView(number, host, root, paths, is_below_mounts=True)
 

@@ -75,13 +75,21 @@ class HostPaths:
 class Namespace:
     """One host's trees over the inventory."""
 
-    def __init__(self, inventory: Inventory, trees: tuple[Tree, ...], others: tuple[Tree, ...] = ()) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        trees: tuple[Tree, ...],
+        others: tuple[Tree, ...] = (),
+        binds: tuple[Tree, ...] = (),
+    ) -> None:
         """Take the trees; which of two mounted inside each other holds a path is decided by the longest mount point.
 
         ``others`` are trees of other hosts. They may lie inside one of these (a snapshot inside its subvolume).
+        ``binds`` are directories of the trees that are seen at a second place: paths lead there, but what lies in them
+        keeps its first path (else a line of fstab would rename all of /etc).
         """
         self.inventory = inventory
-        self.trees = tuple(sorted(trees, key=lambda tree: -len(tree.mount_point)))
+        self.trees = tuple(sorted((*binds, *trees), key=lambda tree: -len(tree.mount_point)))
         self._owner: dict[tuple[int, bytes], Tree | None] = {tree.place: None for tree in others}
         self._owner.update({tree.place: tree for tree in trees})
 

@@ -1,4 +1,4 @@
-"""A btrfs on one device: all subvolumes, walked from its top level (id 5).
+"""A btrfs, on one device or several: all subvolumes, walked from its top level (id 5).
 
 Source: the kernel's include/uapi/linux/btrfs_tree.h (btrfs_inode_item, btrfs_dir_item, btrfs_root_item) and
 fs/btrfs/inode.c (new_simple_dir: a subvolume's name in a snapshot of its parent is an empty directory).
@@ -12,17 +12,19 @@ from itertools import islice
 from typing import NamedTuple
 
 from volforensic.evidence.attributes import (
-    ACCESS_LIST,
     BTRFS_FLAGS,
-    CAPABILITY,
     NOTHING_EXTENDED,
     Extended,
     attribute_names,
     extended,
     linux_device,
 )
+from volforensic.evidence.btrfs_checksums import Checksums
 from volforensic.evidence.btrfs_data import INLINE, FileExtent, extent_chunks, file_extent
+from volforensic.evidence.btrfs_devices import BtrfsError
+from volforensic.evidence.btrfs_names import PLACEHOLDER_INODE, Name, attributes, names, placeholder
 from volforensic.evidence.btrfs_orphans import BtrfsOrphans
+from volforensic.evidence.btrfs_remarks import volume_remarks
 from volforensic.evidence.btrfs_tree import (
     ATTRIBUTE,
     DIRECTORY_INDEX,
@@ -30,10 +32,10 @@ from volforensic.evidence.btrfs_tree import (
     INODE_ITEM,
     ROOT_ITEM,
     ROOT_REFERENCE,
-    BtrfsError,
     Item,
     Trees,
 )
+from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.node import (
     DEVICES,
     LINK_TARGET_LIMIT,
@@ -43,29 +45,24 @@ from volforensic.evidence.node import (
     Listed,
     Node,
     Runs,
+    VolumeRemark,
+    WrongChecksumsError,
     checked_runs,
     name_problems,
 )
 from volforensic.evidence.reader import Window
 
 _TOP_LEVEL = 5
-_PLACEHOLDER_INODE = 2
+
 # size, links, uid, gid, mode, device, flags; times of access, change, modification, birth
 _INODE = struct.Struct("<16xQ16xIIIIQQ40xqIqIqIqI")
 _DIRECTORY_ENTRY = struct.Struct("<QBQ8xHHB")  # key of what it names, length of data, length of the name, type
 _NAMES_AT_ONCE = 4096
 _DIRECTORY_ITEMS = (84, DIRECTORY_INDEX)  # by the name's hash, by the order of writing
 _SECOND = 1_000_000_000
+_MOST_PIECES = 4096
+"""Runs of a striped file that the inventory holds; one with more is read through its trees."""
 _UNSOUND = "it stands in a tree block whose checksum is wrong"
-
-
-class _Name(NamedTuple):
-    """What a directory's entry names: an inode of the same tree, or the root of another."""
-
-    target: int
-    kind: int
-    name: bytes
-    is_sound: bool
 
 
 class _Tree(NamedTuple):
@@ -76,14 +73,28 @@ class _Tree(NamedTuple):
 
 
 class BtrfsReader:
-    """A btrfs on one device. ``begin_item`` is told each inode before it is touched."""
+    """A btrfs. ``begin_item`` is told each inode before it is touched."""
 
-    def __init__(self, window: Window, begin_item: Callable[[int], None], skipped: frozenset[int]) -> None:
-        """Open the filesystem; inodes in ``skipped`` are listed by name and not read."""
+    def __init__(
+        self,
+        window: Window,
+        begin_item: Callable[[int], None],
+        skipped: frozenset[int],
+        devices: Sequence[DeviceRange] = (),
+        *,
+        is_verifying: bool = False,
+    ) -> None:
+        """Open the filesystem; inodes in ``skipped`` are listed by name and not read.
+
+        ``devices`` are those of its devices that are there, where there are several. Where ``is_verifying`` the
+        checksums of files' bytes are compared when ``chunks`` reads them.
+        """
         self._window = window
         self._begin_item = begin_item
         self._skipped = skipped
-        self._trees = Trees(window)
+        self._trees = Trees(window, devices)
+        self._checksums = Checksums(self._trees) if is_verifying else None
+        self._span = self._trees.map.span()
         self._tree = lru_cache(1024)(self._read_tree)
 
     def root(self) -> Node:
@@ -103,7 +114,7 @@ class BtrfsReader:
         lost: list[str] = []
         while batch := list(islice(items, _NAMES_AT_ONCE)):
             lost += damage
-            for name in sorted(found for item in batch for found in _names(item, lost)):
+            for name in sorted(found for item in batch for found in names(item, lost)):
                 yield self._listed(directory, name)
             damage.clear()
         lost += damage
@@ -117,20 +128,34 @@ class BtrfsReader:
         ).found()
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
-        """Yield a file's bytes; what cannot be had of it is left out, and BtrfsError says so at the end."""
+        """Yield a file's bytes; what cannot be had of it is left out, and BtrfsError says so at the end.
+
+        Raises:
+            WrongChecksumsError: At the end, where all came and the checksums of some of it are wrong.
+        """
         yield from self._stored(self._extents(tree, inode))
 
+    def remarks(self) -> Iterator[VolumeRemark]:
+        """Yield which devices are missing, which copies of tree blocks were damaged, what is not verified."""
+        return volume_remarks(self._trees)
+
     def _stored(self, extents: Iterator[FileExtent]) -> Iterator[tuple[int, bytes]]:
-        lost = []
+        lost: list[str] = []
+        wrong: list[tuple[int, int]] = []
         for extent in extents:
             try:
-                if extent.is_written:
-                    yield from extent_chunks(extent, self._trees, self._window)
+                for position, data, ranges in (
+                    extent_chunks(extent, self._trees, self._checksums) if extent.is_written else ()
+                ):
+                    wrong += ((position + first, length) for first, length in ranges)
+                    yield position, data
             except BtrfsError as error:
                 lost.append(f"bytes from {extent.position}: {error}")
         lost += self._trees.damage
         if lost:
             raise BtrfsError("; ".join(lost))
+        if wrong:
+            raise WrongChecksumsError(wrong)
 
     def _read_tree(self, number: int) -> _Tree:
         found = None
@@ -139,10 +164,11 @@ class BtrfsReader:
             found = item
         if found is None or len(found.data) < 184:
             raise BtrfsError(f"there is no root of subvolume {number}: " + "; ".join(self._trees.damage))
-        directory, root = struct.unpack_from("<QQ", found.data, 168)
+        generation, directory, root = struct.unpack_from("<QQQ", found.data, 160)
+        self._trees.expect(root, generation)
         return _Tree(root, directory)
 
-    def _listed(self, directory: Node, entry: _Name) -> Listed:
+    def _listed(self, directory: Node, entry: Name) -> Listed:
         name = entry.name
         problems = name_problems(name)
         if not entry.is_sound:
@@ -151,7 +177,7 @@ class BtrfsReader:
         try:
             if entry.kind == ROOT_ITEM:
                 if not self._is_mounted_here(directory, entry):
-                    return Listed(name, _PLACEHOLDER_INODE, tree, allocated=True, node=_placeholder(tree))
+                    return Listed(name, PLACEHOLDER_INODE, tree, allocated=True, node=placeholder(tree))
                 tree, inode = entry.target, self._tree(entry.target).directory
             self._begin_item(inode)
             if inode in self._skipped:
@@ -162,7 +188,7 @@ class BtrfsReader:
             return Listed(name, inode, tree, allocated=True, node=None, problems=(*problems, reason))
         return Listed(name, inode, tree, allocated=True, node=node, problems=problems)
 
-    def _is_mounted_here(self, directory: Node, entry: _Name) -> bool:
+    def _is_mounted_here(self, directory: Node, entry: Name) -> bool:
         """Return whether the subvolume belongs at this place: in a snapshot the name of a nested one leads nowhere."""
         key = (directory.tree, ROOT_REFERENCE, entry.target)
         reference = self._trees.find(self._trees.superblock.root, key)
@@ -228,7 +254,7 @@ class BtrfsReader:
         self._trees.damage.clear()
         for item in together or self._trees.scan(root, low, high):
             if item.key[1] == ATTRIBUTE:
-                for name, value in _attributes(item, problems):
+                for name, value in attributes(item, problems):
                     names.setdefault(name, value)
         problems += (f"its extended attributes: {reason}" for reason in self._trees.damage)
         return extended(names, problems) if names or problems else NOTHING_EXTENDED
@@ -251,49 +277,24 @@ class BtrfsReader:
         for extent in stored:
             if extent.kind == INLINE or (extent.is_written and extent.compression):
                 return Runs(None)
-            if extent.is_written:
-                places = self._trees.physical(extent.address + extent.skipped, extent.length)
-                if places:
-                    extents.append(Extent(extent.position, self._window.offset + places[0], extent.length))
+            if not extent.is_written:
+                continue
+            begin = extent.address + extent.skipped
+            places = self._trees.physical(begin, extent.length)
+            if places:
+                extents.append(Extent(extent.position, places[0], extent.length))
+                continue
+            pieces = self._trees.map.pieces(begin, min(extent.length, max(0, size - extent.position)))
+            for number, piece in enumerate(pieces):
+                if number > _MOST_PIECES or len(extents) > _MOST_PIECES or (piece.row and not piece.addresses):
+                    return Runs(None)  # striped into many pieces, or parity must stand in for a device
+                if piece.addresses:
+                    place = extent.position + piece.logical - begin
+                    extents.append(Extent(place, piece.addresses[0], piece.length))
                 else:
-                    unmapped += max(0, min(extent.length, size - extent.position))
-        runs = checked_runs(extents, size, self._window)
+                    unmapped += piece.length
+        runs = checked_runs(extents, size, self._span)
         problems = [*runs.problems, *self._trees.damage]
         if unmapped:
-            problems.append(f"{unmapped} bytes lie in no chunk of this device")
+            problems.append(f"{unmapped} bytes lie in no chunk of a device that is there")
         return Runs(runs.extents, tuple(problems))
-
-
-def _attributes(item: Item, problems: list[str]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the attributes of one item that are asked for: names that have the same hash share it."""
-    place = 0
-    while place < len(item.data):
-        if place + _DIRECTORY_ENTRY.size > len(item.data):
-            problems.append("an extended attribute of it is cut")
-            return
-        _, _, _, size, length, _ = _DIRECTORY_ENTRY.unpack_from(item.data, place)
-        start = place + _DIRECTORY_ENTRY.size
-        place = start + length + size
-        name = item.data[start : start + length]
-        if place > len(item.data):
-            problems.append("an extended attribute of it is cut")
-        elif name in {CAPABILITY, ACCESS_LIST}:
-            yield name, item.data[start + length : place]
-
-
-def _names(item: Item, lost: list[str]) -> Iterator[_Name]:
-    if len(item.data) < _DIRECTORY_ENTRY.size:
-        lost.append(f"entry {item.key[2]} of the directory is too short")
-        return
-    target, kind, _, _, length, _ = _DIRECTORY_ENTRY.unpack_from(item.data)
-    name = item.data[_DIRECTORY_ENTRY.size : _DIRECTORY_ENTRY.size + length]
-    if kind not in {INODE_ITEM, ROOT_ITEM} or len(name) < length or not name:
-        lost.append(f"entry {item.key[2]} of the directory names nothing that is known")
-        return
-    yield _Name(target, kind, name, item.is_sound)
-
-
-def _placeholder(tree: int) -> Node:
-    return Node(
-        inode=_PLACEHOLDER_INODE, tree=tree, type="directory", mode=0o755, links=1, extents=(), is_placeholder=True
-    )

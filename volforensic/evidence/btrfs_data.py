@@ -8,20 +8,31 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import zstandard
 
 from volforensic.evidence import lzo_edge
-from volforensic.evidence.btrfs_tree import BtrfsError, Item, Trees
-from volforensic.evidence.reader import Window
+from volforensic.evidence.btrfs_checksums import Checksums
+from volforensic.evidence.btrfs_devices import BtrfsError
+from volforensic.evidence.btrfs_tree import Item, Trees
 
 INLINE, REGULAR, PREALLOCATED = 0, 1, 2
 _HEAD = struct.Struct("<8xQBB2xB")  # bytes of file, compression, encryption, type
 _BODY = struct.Struct("<QQQQ")  # address, bytes there, first byte of it, bytes of the file
 _LARGEST_COMPRESSED = 128 << 10
 _STEP = 1 << 20
+_MOST_GAPS = 1 << 16
 _ZLIB, _LZO, _ZSTD = 1, 2, 3
+
+
+class Stored(NamedTuple):
+    """Bytes and where in the file they begin; ``wrong`` are the ranges of them (first, length) with wrong checksums."""
+
+    position: int
+    data: bytes
+    wrong: tuple[tuple[int, int], ...] = ()
 
 
 class FileExtent(NamedTuple):
@@ -61,28 +72,64 @@ def file_extent(item: Item) -> FileExtent:
     return FileExtent(position, kind, compression, file_bytes, b"", *_BODY.unpack_from(item.data, _HEAD.size))
 
 
-def extent_chunks(extent: FileExtent, trees: Trees, window: Window) -> Iterator[tuple[int, bytes]]:
-    """Yield the extent's bytes with their position in the file; BtrfsError where they cannot be had."""
+def extent_chunks(extent: FileExtent, trees: Trees, checksums: Checksums | None) -> Iterator[Stored]:
+    """Yield the extent's bytes with their position in the file; BtrfsError where they cannot be had.
+
+    With ``checksums`` of several copies the first that is right is taken, and what is wrong in all of them is said.
+    """
     if extent.kind == INLINE:
-        yield extent.position, _decompressed(extent, extent.inline, trees.superblock.sector_size)
+        yield Stored(extent.position, _decompressed(extent, extent.inline, trees.superblock.sector_size))
     elif extent.compression:
         if extent.stored > _LARGEST_COMPRESSED:
             raise BtrfsError(f"a compressed extent of {extent.stored} bytes")
-        raw = _read(window, trees, extent.address, extent.stored)
-        data = _decompressed(extent, raw, trees.superblock.sector_size)
-        yield extent.position, data[extent.skipped : extent.skipped + extent.length]
+        parts = list(_read(trees, extent.address, extent.stored, checksums))
+        data = _decompressed(extent, b"".join(part.data for part in parts), trees.superblock.sector_size)
+        own = data[extent.skipped : extent.skipped + extent.length]
+        wrong = ((0, len(own)),) if any(part.wrong for part in parts) else ()
+        yield Stored(extent.position, own, wrong)
     else:
-        for start in range(0, extent.length, _STEP):
-            size = min(_STEP, extent.length - start)
-            yield extent.position + start, _read(window, trees, extent.address + extent.skipped + start, size)
+        begin = extent.address + extent.skipped
+        for part in _read(trees, begin, extent.length, checksums):
+            yield part._replace(position=extent.position + part.position - begin)
 
 
-def _read(window: Window, trees: Trees, address: int, size: int) -> bytes:
-    places = trees.physical(address, size)
-    data = window.read_at(places[0], size) if places else b""
-    if len(data) < size:
-        raise BtrfsError(f"{size - len(data)} bytes at logical address {address} lie outside the volume")
-    return data
+def _read(trees: Trees, address: int, size: int, checksums: Checksums | None) -> Iterator[Stored]:
+    """Yield logical bytes, ``position`` their address; BtrfsError at the end where some of them are nowhere."""
+    lost, first, gaps = 0, 0, 0
+    for piece in trees.map.pieces(address, size):
+        if not piece.addresses and not piece.row:
+            first = first or piece.logical
+            lost += piece.length
+            gaps += 1
+            if gaps > _MOST_GAPS:
+                raise BtrfsError(f"more than {_MOST_GAPS} parts lie outside the volume or on a missing device")
+            continue
+        for start in range(piece.logical, piece.logical + piece.length, _STEP):
+            length = min(_STEP, piece.logical + piece.length - start)
+            data = next(trees.map.versions(start, length), None)
+            if data is None:
+                first = first or start
+                lost += length
+            else:
+                yield _verified(trees, start, data, checksums)
+    if lost:
+        raise BtrfsError(f"{lost} bytes at logical address {first} lie outside the volume or on a missing device")
+
+
+def _verified(trees: Trees, address: int, data: bytes, checksums: Checksums | None) -> Stored:
+    """Return the bytes with each sector that is wrong taken from another copy, where one is right."""
+    if checksums is None:
+        return Stored(address, data)
+    sector, better, wrong = trees.superblock.sector_size, bytearray(data), []
+    for first, length in checksums.wrong(address, data):
+        for place in range(first, first + length, sector):
+            for version in islice(trees.map.versions(address + place, sector), 1, None):
+                if not any(checksums.wrong(address + place, version)):
+                    better[place : place + sector] = version
+                    break
+            else:
+                wrong.append((place, sector))
+    return Stored(address, bytes(better) if better != data else data, tuple(wrong))
 
 
 def _decompressed(extent: FileExtent, raw: bytes, sector_size: int) -> bytes:

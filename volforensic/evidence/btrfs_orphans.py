@@ -6,7 +6,8 @@ fs/btrfs/inode.c (btrfs_orphan_add). The item's offset is the inode's number; in
 
 from collections.abc import Callable, Iterator
 
-from volforensic.evidence.btrfs_tree import ROOT_ITEM, BtrfsError, Trees
+from volforensic.evidence.btrfs_devices import BtrfsError
+from volforensic.evidence.btrfs_tree import ROOT_ITEM, Trees
 from volforensic.evidence.ext_orphans import name_of
 from volforensic.evidence.node import NEVER_ENDED, Listed, Node
 

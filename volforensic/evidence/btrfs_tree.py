@@ -7,13 +7,16 @@ nothing twice and ends. Memory: ``_CACHE_BYTES`` of blocks, with their decoded i
 
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter, lt
 from typing import NamedTuple
 
+from volforensic.evidence.btrfs_chunks import ChunkMap
+from volforensic.evidence.btrfs_devices import BtrfsError, present_devices
+from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.reader import Window
-from volforensic.evidence.superblocks import btrfs_checksum_is_right, btrfs_superblock
+from volforensic.evidence.superblocks import btrfs_checksum_is_right
 
 Key = tuple[int, int, int]
 """Object, type, offset: what the items of a tree are sorted by."""
@@ -27,9 +30,10 @@ _POINTER = struct.Struct("<QBQQQ")  # key, address, generation
 _ITEM_FORMS = _ITEM, struct.Struct("<QBQ8x"), struct.Struct("<17xII")
 _POINTER_FORMS = _POINTER, struct.Struct("<QBQ16x"), struct.Struct("<17xQQ")
 _KEY = struct.Struct("<QBQ")
-_CHUNK = struct.Struct("<Q16xQ12xHH")  # length, type, stripes, sub-stripes
-_STRIPE = struct.Struct("<QQ16x")  # device, offset
-_MIRRORED = 1 << 4 | 1 << 5 | 1 << 9 | 1 << 10  # RAID1, DUP, RAID1C3, RAID1C4
+_CHUNK = struct.Struct("<44xH2x")  # stripes
+_STRIPE_SIZE = 32
+_STRIPE_TREE = 0x4000  # RAID_STRIPE_TREE
+_MOST_ROOTS = 1 << 16
 _HIGHEST_LEVEL = 7
 _LARGEST_BLOCK = 64 << 10
 _CACHE_BYTES = 32 << 20
@@ -37,22 +41,6 @@ _MOST_CHUNKS = 1 << 18
 _MOST_DAMAGE = 100
 _MOST_RIGHT = 1 << 20
 _LAST_KEY = (1 << 64, 0, 0)
-
-
-class BtrfsError(ValueError):
-    """A structure of the filesystem cannot be what it says."""
-
-
-class Superblock(NamedTuple):
-    """What a superblock says: logical addresses, sizes in bytes, the device's number, the system chunks."""
-
-    root: int
-    chunk_root: int
-    sector_size: int
-    block_size: int
-    checksum_type: int
-    device: int
-    system_chunks: bytes
 
 
 class Item(NamedTuple):
@@ -63,12 +51,6 @@ class Item(NamedTuple):
     is_sound: bool
 
 
-class _Chunk(NamedTuple):
-    start: int
-    length: int
-    places: tuple[int, ...]
-
-
 class _Block(NamedTuple):
     level: int
     keys: list[Key]
@@ -77,62 +59,51 @@ class _Block(NamedTuple):
     is_sound: bool
 
 
-def read_superblock(window: Window) -> Superblock:
-    """Return the superblock that is right, or the first that has a signature."""
-    found = btrfs_superblock(window)
-    if found is None:
-        raise BtrfsError("no superblock of a btrfs")
-    raw = found.raw
-    root, chunk_root = struct.unpack_from("<QQ", raw, 80)
-    sector_size, block_size, _, _, array_size = struct.unpack_from("<5I", raw, 144)
-    checksum_type, device = struct.unpack_from("<H", raw, 196)[0], struct.unpack_from("<Q", raw, 201)[0]
-    system_chunks = raw[811 : 811 + min(array_size, 2048)]
-    return Superblock(root, chunk_root, sector_size, block_size, checksum_type, device, system_chunks)
-
-
 class Trees:
     """Holds the chunk map and a bounded cache of blocks. ``damage`` collects what was lost on the way of a scan."""
 
-    def __init__(self, window: Window) -> None:
-        """Read superblock and chunk map."""
-        self._window = window
-        self.superblock = read_superblock(window)
+    def __init__(self, window: Window, devices: Sequence[DeviceRange] = ()) -> None:
+        """Read superblock and chunk map. Without ``devices`` the window is the only one that is there."""
+        known = list(present_devices(window, devices))
+        best = known[0]
+        self.superblock = best.superblock
         size = self.superblock.block_size
         if size & (size - 1) or not 4096 <= size <= _LARGEST_BLOCK:
             raise BtrfsError(f"the superblock says that a tree block has {size} bytes")
         self.damage: list[str] = []
-        self._chunks: list[_Chunk] = []
-        self._right: set[int] = set()
+        self.repaired: list[int] = []
+        self.map = ChunkMap(window.medium, [device.place for device in known])
+        self.physical = self.map.physical
+        self._right: set[tuple[int, int]] = set()
+        self._expected = {
+            self.superblock.root: self.superblock.generation,
+            self.superblock.chunk_root: self.superblock.chunk_root_generation,
+        }
         self._leaf: tuple[int, Key, Key, _Block] | None = None
         self._block = lru_cache(maxsize=_CACHE_BYTES // size)(self._read_block)
         self._add_system_chunks()
         self._add_chunks()
+        self.older = 0
+        if not self._is_right_root(self.superblock.root, self.superblock.generation):
+            self._take_older_root()
 
-    def chunks(self) -> list[_Chunk]:
-        """Return the chunks that are one run each, in the order of their logical addresses."""
-        return list(self._chunks)
-
-    def physical(self, logical: int, length: int) -> tuple[int, ...]:
-        """Return where in the window a run of logical bytes lies, once for each copy; empty where it lies nowhere."""
-        place = bisect_right(self._chunks, logical, key=itemgetter(0)) - 1
-        if place < 0:
-            return ()
-        chunk = self._chunks[place]
-        within = logical - chunk.start
-        return tuple(start + within for start in chunk.places) if within + length <= chunk.length else ()
+    def expect(self, root: int, generation: int) -> None:
+        """Say with which transaction the root block of a tree was written: an older copy of it is not taken."""
+        if len(self._expected) < _MOST_ROOTS:
+            self._expected[root] = generation
 
     def find(self, root: int, key: Key) -> Item | None:
         """Return the item with this key in the tree from block ``root`` on; BtrfsError where a block is bad."""
-        level, address = None, root
+        level, address, generation = None, root, self._expected.get(root, 0)
         for _ in range(_HIGHEST_LEVEL + 1):
-            block = self._at(address, level)
+            block = self._at(address, level, generation)
             if not block.level:
                 index = bisect_left(block.keys, key)
                 return _item(block, index) if index < len(block.keys) and block.keys[index] == key else None
             index = bisect_right(block.keys, key) - 1
             if index < 0:
                 return None
-            address, level = block.values[index][0], block.level - 1
+            level, (address, generation) = block.level - 1, block.values[index]
         return None
 
     def from_inode(self, root: int, inode: int) -> Iterator[Item]:
@@ -149,7 +120,7 @@ class Trees:
 
     def _descend(self, root: int, key: Key) -> tuple[Key, Key, _Block]:
         """Return the leaf in which a key would stand, and from which to before which key its parents ask it."""
-        block = self._at(root, None)
+        block = self._at(root, None, self._expected.get(root, 0))
         low, high = (0, 0, 0), _LAST_KEY
         while block.level:
             index = max(0, bisect_right(block.keys, key) - 1)
@@ -158,16 +129,17 @@ class Trees:
             if not block.keys or high <= key:
                 raise BtrfsError("its tree is damaged")
             low = max(low, block.keys[index])
-            block = self._at(block.values[index][0], block.level - 1)
+            block = self._at(block.values[index][0], block.level - 1, block.values[index][1])
         return low, high, block
 
     def scan(self, root: int, low: Key, high: Key) -> Iterator[Item]:
         """Yield the items from ``low`` to before ``high`` in order; a block that is bad is named in ``damage``."""
-        yield from self._scan(root, None, low, high)
+        yield from self._scan((root, self._expected.get(root, 0)), None, low, high)
 
-    def _scan(self, address: int, level: int | None, low: Key, high: Key) -> Iterator[Item]:
+    def _scan(self, pointer: tuple[int, int], level: int | None, low: Key, high: Key) -> Iterator[Item]:
+        address = pointer[0]
         try:
-            block = self._at(address, level)
+            block = self._at(address, level, pointer[1])
         except BtrfsError as error:
             self._note(str(error))
             return
@@ -175,35 +147,54 @@ class Trees:
         end = bisect_left(keys, high)
         if not block.level:
             if not block.is_sound:
-                self._note(f"the checksum of the tree block at {address} is wrong")
+                self._note(
+                    f"the checksum of the tree block at {address} is wrong, or its time is not what its parent says"
+                )
             for index in range(bisect_left(keys, low), end):
                 yield _item(block, index)
             return
         for index in range(max(0, bisect_right(keys, low) - 1), end):
             above = keys[index + 1] if index + 1 < len(keys) else high
-            yield from self._scan(block.values[index][0], block.level - 1, max(low, keys[index]), min(high, above))
+            yield from self._scan(block.values[index], block.level - 1, max(low, keys[index]), min(high, above))
 
     def _note(self, reason: str) -> None:
         if reason not in self.damage and len(self.damage) < _MOST_DAMAGE:
             self.damage.append(reason)
 
-    def _at(self, address: int, level: int | None) -> _Block:
-        block = self._block(address)
+    def _at(self, address: int, level: int | None, generation: int) -> _Block:
+        block = self._block(address, generation)
         if level is not None and block.level != level:
             raise BtrfsError(f"the tree block at {address} is of level {block.level}, its parent says {level}")
         return block
 
-    def _read_block(self, address: int) -> _Block:
-        """Return the block at a logical address, of its copies the first whose checksum is right."""
+    def _is_right_root(self, address: int, generation: int) -> bool:
+        try:
+            return self._block(address, generation).is_sound
+        except BtrfsError:
+            return False
+
+    def _take_older_root(self) -> None:
+        """Read the tree of an earlier transaction, where the root of the newest is damaged: ``older`` is which."""
+        for root, generation in sorted(self.superblock.backups, key=itemgetter(1), reverse=True):
+            if 0 < generation < self.superblock.generation and self._is_right_root(root, generation):
+                self.superblock = self.superblock._replace(root=root, generation=generation)
+                self._expected[root] = self.older = generation
+                return
+
+    def _read_block(self, address: int, generation: int) -> _Block:
+        """Return the block at a logical address, of its versions the first that is right and as new as it should be."""
         size = self.superblock.block_size
         first = b""
-        for place in self.physical(address, size):
-            data = self._window.read_at(place, size)
-            if len(data) < size or data[48:56] != address.to_bytes(8, "little"):
+        for number, data in enumerate(self.map.versions(address, size)):
+            if data[48:56] != address.to_bytes(8, "little"):
                 continue
-            if place in self._right or btrfs_checksum_is_right(data, self.superblock.checksum_type):
+            is_new = not generation or data[80:88] == generation.to_bytes(8, "little")
+            version = address, number
+            if is_new and (version in self._right or btrfs_checksum_is_right(data, self.superblock.checksum_type)):
                 if len(self._right) < _MOST_RIGHT:
-                    self._right.add(place)  # read again when the cache has lost it, it is not verified again
+                    self._right.add(version)  # read again when the cache has lost it, it is not verified again
+                if number and address not in self.repaired and len(self.repaired) < _MOST_DAMAGE:
+                    self.repaired.append(address)
                 return _decode(data, address, is_sound=True)
             first = first or data
         if not first:
@@ -214,33 +205,25 @@ class Trees:
         raw, position = self.superblock.system_chunks, 0
         while position + _KEY.size + _CHUNK.size <= len(raw):
             _, kind, start = _KEY.unpack_from(raw, position)
-            stripes = _CHUNK.unpack_from(raw, position + _KEY.size)[2]
-            end = position + _KEY.size + _CHUNK.size + stripes * _STRIPE.size
+            stripes = _CHUNK.unpack_from(raw, position + _KEY.size)[0]
+            end = position + _KEY.size + _CHUNK.size + stripes * _STRIPE_SIZE
             if kind != _CHUNK_ITEM:
                 break
-            self._add_chunk(start, raw[position + _KEY.size : end])
+            self.map.add(start, raw[position + _KEY.size : end])
             position = end
-        self._chunks.sort()
+        self.map.sort()
 
     def _add_chunks(self) -> None:
         """Take the map from the chunk tree; the superblock's own part stays where the tree does not read."""
         root = self.superblock.chunk_root
         items = list(self.scan(root, (_CHUNK_OBJECT, _CHUNK_ITEM, 0), (_CHUNK_OBJECT, _CHUNK_ITEM + 1, 0)))
-        known = {chunk.start for chunk in self._chunks}
+        known = {chunk.start for chunk in self.map.chunks}
         for item in items[:_MOST_CHUNKS]:
             if item.key[2] not in known:
-                self._add_chunk(item.key[2], item.data)
-        self._chunks.sort()
-
-    def _add_chunk(self, start: int, raw: bytes) -> None:
-        if len(raw) < _CHUNK.size:
-            return
-        length, kind, count, _ = _CHUNK.unpack_from(raw)
-        stripes = raw[_CHUNK.size : _CHUNK.size + count * _STRIPE.size]
-        stripes = stripes[: len(stripes) - len(stripes) % _STRIPE.size]
-        places = tuple(place for device, place in _STRIPE.iter_unpack(stripes) if device == self.superblock.device)
-        if count == 1 or kind & _MIRRORED:  # striped over one device's parts: not one run
-            self._chunks.append(_Chunk(start, length, places))
+                self.map.add(item.key[2], item.data)
+        self.map.sort()
+        if self.superblock.features & _STRIPE_TREE:
+            self.map.leave_out_data()
 
 
 def _item(block: _Block, index: int) -> Item:

@@ -4,13 +4,22 @@ from collections.abc import Iterator
 
 import msgspec
 
+from volforensic.evidence.containers.unsupported import named_container
+from volforensic.evidence.device_groups import with_devices
+from volforensic.evidence.gaps import FOUND
 from volforensic.evidence.layout import DiskTable, Layout, LayoutArguments, Volume
 from volforensic.evidence.partitions import Partition, read_table
+from volforensic.evidence.patched import Patched
 from volforensic.evidence.reader import Window
 from volforensic.evidence.recipes import Placed, disk_bases, next_base
 from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
 from volforensic.evidence.spaces import AddressSpace
+from volforensic.evidence.unlisted import find_unlisted
+from volforensic.evidence.volumes.foreign import foreign_kind
+from volforensic.evidence.volumes.luks import luks_version
+from volforensic.evidence.volumes.lvm import find_logical_volumes
 from volforensic.evidence.volumes.mapped import Found, MappedVolume, Member
+from volforensic.evidence.volumes.md import find_arrays
 from volforensic.evidence.xfs_log import log_state
 from volforensic.record import Problem
 from volforensic.sandbox.worker import Workplace
@@ -23,6 +32,7 @@ _NOT_FOR_FILES = {
     "0x41": "PReP boot partition",
 }
 _MOST_ROUNDS = 16
+_LONGEST_REASON = 500
 _MOST_VOLUMES = 1000
 
 
@@ -37,9 +47,10 @@ class _Discovery:
 
     def __init__(self, place: Workplace, given: LayoutArguments) -> None:
         self._place = place
-        self._unlocked = {each.address: each.volume for each in given.unlocked}
+        self._opened = {each.address: each.volume for each in given.opened}
         self._sizes = given.sizes
         self._keys = given.keys
+        self._searches_gaps = given.searches_gaps
         self._space = AddressSpace()
         self._volumes: list[Volume] = []
         self._problems: list[Problem] = []
@@ -49,31 +60,53 @@ class _Discovery:
         bases = disk_bases(self._sizes)
         for base, size in zip(bases, self._sizes, strict=True):
             self._space.add(base, Window(self._place.source, base, size))
-        disks = [self._disk(number, base, self._sizes[number]) for number, base in enumerate(bases)]
-        for _ in range(_MOST_ROUNDS):
-            if not self._map():
-                break
+        tables = [self._disk(number, base, self._sizes[number]) for number, base in enumerate(bases)]
+        self._map_all()
+        disks = [self._with_unlisted(*table, number) for number, table in enumerate(tables)]
+        self._map_all()
+        self._volumes = with_devices(self._volumes)
         for volume in self._volumes:
             self._problems.extend(_volume_problems(volume, self._window(volume)))
         return Layout(disks=disks, volumes=self._volumes, problems=self._problems)
 
-    def _disk(self, number: int, base: int, size: int) -> DiskTable:
+    def _disk(self, number: int, base: int, size: int) -> tuple[DiskTable, list[Partition]]:
+        """Add a disk's volumes; return its table and the partitions in it, none where it is one filesystem."""
         whole = Window(self._space, base, size)
         table = read_table(whole)
         self._problems += [_moved(problem, base) for problem in table.problems]
         found = self._recognised(whole, 0)
         is_readable = found is not None and found.type in READABLE
-        if found is not None and is_readable and table.partitions:
+        partitions = [one for one in table.partitions if one.offset or not is_readable]  # the whole is that one too
+        if found is not None and is_readable and partitions:
             reason = f"a {found.type} filesystem begins at byte 0, where a partition table stands too: both were read"
             self._problems.append(Problem(stage="layout", reason=reason, lost=False, offset=base))
-        if is_readable or not table.partitions:
+        if is_readable or not partitions:
             self._add(_whole(self._number(is_whole=number == 0), number, base, size, found))
-        for partition in table.partitions:
+        for partition in partitions:
             self._add_partition(partition, base, number)
-        return DiskTable(address=base, size=size, table=table.kind, sector_size=table.sector_size)
+        disk = DiskTable(address=base, size=size, table=table.kind, sector_size=table.sector_size)
+        return disk, [] if is_readable else partitions
+
+    def _with_unlisted(self, disk: DiskTable, partitions: list[Partition], number: int) -> DiskTable:
+        """Add the filesystems that no table names; return the disk with its gaps."""
+        whole = Window(self._space, disk.address, disk.size)
+        own = [volume for volume in self._volumes if volume.disk == number]
+        found = find_unlisted(
+            whole,
+            partitions,
+            lambda _position: self._place.begin_item(0),
+            is_barren=not any(volume.filesystem or volume.parts for volume in own),
+            is_full=self._searches_gaps and bool(partitions),
+        )
+        self._problems += [_moved(problem, disk.address) for problem in found.problems]
+        for partition in found.partitions:
+            self._add_partition(partition, disk.address, number)
+        return msgspec.structs.replace(disk, gaps=found.gaps if partitions else [])
 
     def _add_partition(self, partition: Partition, base: int, disk: int) -> None:
         index = self._number()
+        if partition.inside or partition.table == FOUND:
+            self._note_outer(base + partition.offset, partition.length, index)
         window = Window(self._space, base + partition.offset, partition.length)
         found = self._recognised(window, index)
         self._add(
@@ -82,7 +115,7 @@ class _Discovery:
                 offset=window.offset,
                 length=window.length,
                 kind=partition.table,
-                description=f"{partition.table} partition {partition.number}, type {partition.type}",
+                description=partition.description,
                 label=partition.label,
                 uuid=partition.uuid,
                 number=partition.number,
@@ -91,20 +124,39 @@ class _Discovery:
             )
         )
 
+    def _note_outer(self, offset: int, length: int, index: int) -> None:
+        """Note in the smallest volume around a range that this one is a part of it, where it holds nothing else."""
+        around = [one for one in self._volumes if one.offset <= offset and offset + length <= one.offset + one.length]
+        outer = min(around, key=lambda volume: volume.length, default=None)
+        if outer is not None and outer.filesystem is None:
+            self._note_part(outer.index, index)
+
+    def _map_all(self) -> None:
+        for _ in range(_MOST_ROUNDS):
+            if not self._map():
+                break
+
     def _map(self) -> bool:
         """Map what can be mapped from the volumes that have no parts yet; return whether anything was."""
         before = len(self._volumes)
         for found in self._found():
-            self._problems += found.problems
+            self._problems += (problem for problem in found.problems if problem not in self._problems)
             for volume in found.volumes:
                 self._add_mapped(volume)
         return before < len(self._volumes) < _MOST_VOLUMES
 
     def _found(self) -> Iterator[Found]:
+        """Yield what the volumes without parts make up: arrays and opened volumes, and when there are none, LVM's."""
+        arrays = find_arrays(self._space, self._members())
         opened = [
-            self._unlocked.pop(member.address) for member in self._members("luks") if member.address in self._unlocked
+            msgspec.structs.replace(self._opened.pop(member.address), members=[member.volume])
+            for member in self._members("luks")
+            if member.address in self._opened
         ]
+        yield arrays
         yield Found(opened, [])
+        if not arrays.volumes and not opened:
+            yield find_logical_volumes(self._space, self._members("lvm2"))
 
     def _members(self, *kinds: str) -> list[Member]:
         """Return the volumes with such a signature (of any kind where none is named) that nothing is made of yet."""
@@ -117,7 +169,12 @@ class _Discovery:
 
     def _add_mapped(self, mapped: MappedVolume) -> None:
         index, base = self._number(), next_base(self._space.size)
-        self._space.place(Placed(base=base, length=mapped.length, map=mapped.map), self._keys)
+        try:
+            self._space.place(Placed(base=base, length=mapped.length, map=mapped.map), self._keys)
+        except (ValueError, OSError) as error:
+            reason = f"{mapped.kind} volume {mapped.name} cannot be read: {error}"
+            self._problems.append(Problem(stage="layout", reason=reason[:_LONGEST_REASON]))
+            return
         window = Window(self._space, base, mapped.length)
         members = [volume for volume in self._volumes if volume.index in mapped.members]
         volume = Volume(
@@ -138,9 +195,16 @@ class _Discovery:
             self._note_part(member, index)
         self._add(volume)
         if volume.filesystem is None:
-            for partition in read_table(window).partitions:
-                self._note_part(index, self._number())
-                self._add_partition(partition, base, volume.disk)
+            self._add_partitions_of(volume, window)
+
+    def _add_partitions_of(self, volume: Volume, window: Window) -> None:
+        """Add what a partition table inside a mapped volume names."""
+        table = read_table(window)
+        if table.partitions:
+            self._problems += [_moved(problem, volume.offset) for problem in table.problems]
+        for partition in table.partitions:
+            self._note_part(volume.index, self._number())
+            self._add_partition(msgspec.structs.replace(partition, number=0), volume.offset, volume.disk)
 
     def _note_part(self, volume: int, part: int) -> None:
         """Note that a volume is a member of another, or holds its partition."""
@@ -150,10 +214,25 @@ class _Discovery:
 
     def _recognised(self, window: Window, index: int) -> Filesystem | None:
         self._place.begin_item(index)
-        found = recognise(window)
-        if found is not None and found.type == "xfs":
-            found = msgspec.structs.replace(found, state=log_state(window))
+        bad: list[int] = []
+        window = window._replace(medium=Patched(self._space, bad))
+        try:
+            found = recognise(window)
+            if found is not None and found.type == "xfs":
+                found = msgspec.structs.replace(found, state=log_state(window))
+        except OSError as error:
+            self._note_bad(window, index, error.strerror or str(error))
+            return None
+        if found is None and luks_version(window):
+            found = Filesystem(type="luks", unread="it is encrypted")
+        if bad:
+            self._note_bad(window, index, f"{len(set(bad))} sectors, the first at byte {min(bad)}: taken as NUL bytes")
         return found
+
+    def _note_bad(self, window: Window, index: int, reason: str) -> None:
+        reason = f"where a filesystem's superblocks lie bytes cannot be read: {reason}"
+        problem = Problem(stage="layout", reason=reason, volume=index, offset=window.offset, length=window.length)
+        self._problems.append(problem)
 
     def _add(self, volume: Volume) -> None:
         self._volumes.append(volume)
@@ -163,7 +242,7 @@ class _Discovery:
         return 0 if is_whole else max((volume.index for volume in self._volumes), default=0) + 1
 
     def _window(self, volume: Volume) -> Window:
-        return Window(self._space, volume.offset, volume.length)
+        return Window(Patched(self._space, []), volume.offset, volume.length)
 
 
 def _whole(index: int, disk: int, base: int, size: int, found: Filesystem | None) -> Volume:
@@ -179,8 +258,8 @@ def _moved(problem: Problem, base: int) -> Problem:
 
 def _volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
     found = volume.filesystem
-    if volume.parts:
-        return
+    if volume.parts or (found is not None and found.type == "luks"):
+        return  # what became of an encrypted volume is told by who tried to open it
     if found is None:
         yield _without_filesystem(volume, window)
         return
@@ -192,7 +271,8 @@ def _volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
     elif volume.is_readable and found.state != "clean":
         reason = f"{found.type}: {found.state}; they were not read"
     elif found.type == "swap":
-        yield _problem(volume, "swap space was not searched", lost=False)
+        state = "" if found.state == "clean" else f": {found.state}"
+        yield _problem(volume, f"swap space was not searched{state}", lost=False)
     elif not volume.is_readable:
         reason = f"{found.type} is not supported"
     if reason:
@@ -203,6 +283,9 @@ def _without_filesystem(volume: Volume, window: Window) -> Problem:
     kind = volume.description.rpartition(" ")[2]
     if kind in _NOT_FOR_FILES:
         return _problem(volume, f"{_NOT_FOR_FILES[kind]}: no filesystem is expected here", lost=False)
+    named = foreign_kind(window) or (named_container(window) if volume.kind == "whole" else "")
+    if named:
+        return _problem(volume, f"no filesystem: {named}", lost=True)
     if is_empty(window):
         return _problem(volume, "no filesystem: the volume begins and ends with NUL bytes", lost=False)
     return _problem(volume, "no filesystem that is known", lost=True)

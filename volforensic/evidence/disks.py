@@ -40,7 +40,8 @@ def look_at(place: Workplace, arguments: object) -> Iterator[ContainerFacts]:
     files = [NamedFile(part.name, medium) for part, medium in zip(parts, source.files, strict=True)]
     for name, container in FORMATS.items():
         if container.recognises(files[0]):
-            yield msgspec.structs.replace(container.look(files), kind=name)
+            facts = container.look(files)
+            yield msgspec.structs.replace(facts, kind=name)
             return
     yield ContainerFacts(kind=RAW, size=files[0].medium.size)
 

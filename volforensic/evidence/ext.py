@@ -8,16 +8,19 @@ import stat
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from volforensic.evidence.ext_directory import DirectoryEntry, Names, block_names, directory_entries
+from volforensic.evidence.ext_directory import DirectoryEntry, Names, block_names, directory_entries, encoded_name
+from volforensic.evidence.ext_free import damaged_bitmaps
 from volforensic.evidence.ext_inline import inline_data
 from volforensic.evidence.ext_inodes import INLINE_DATA, ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
 from volforensic.evidence.ext_orphans import ExtOrphans, Reached
 from volforensic.evidence.node import (
+    ENCRYPTED_TREE,
     MOST_DAMAGE,
     NEVER_ENDED,
     Listed,
     Node,
+    VolumeRemark,
     extents_chunks,
     name_problems,
 )
@@ -28,6 +31,8 @@ _ROOT = 2
 _LARGEST_DIRECTORY = 32 << 30
 _DOTS = frozenset((b".", b".."))
 _MOST_COUNTED = 1 << 30
+_MOST_TOLD = 20
+_HASHES = 8  # bytes behind a name that is encrypted and compared without case (fs/ext4/ext4.h, ext4_dir_entry_hash)
 
 
 class ExtReader:
@@ -55,13 +60,17 @@ class ExtReader:
         problems: list[str] = []
         living: set[int] = set()
         deleted: dict[DirectoryEntry, None] = {}
+        is_encrypted = "encrypted" in directory.attributes
         for names in self._names(directory, problems):
+            if is_encrypted:
+                names = _encoded(names)  # noqa: PLW2901 - the same names, as text
             if names.deleted:
                 deleted.update(dict.fromkeys(names.deleted))
             living.update(map(hash, names.living))
             for number, name in names.living:
                 if name not in _DOTS or (name == b".." and not self._is_directory(number)):
-                    yield self._listed(number, name)
+                    listed = self._listed(number, name)
+                    yield listed if is_encrypted else _told_encrypted(listed)
         # Where an index was split or a directory packed, stale copies of living entries stay behind.
         for entry in deleted:
             if hash(entry[:2]) not in living and entry.name not in _DOTS:
@@ -89,14 +98,30 @@ class ExtReader:
         if block_map.problems:
             raise ValueError("; ".join(block_map.problems))
 
+    def remarks(self) -> Iterator[VolumeRemark]:
+        """Yield which group descriptors and block bitmaps are damaged, some by name."""
+        yield from damaged_bitmaps(self._window)
+        replaced: list[int] = []
+        for number in range(self._inodes.descriptors.count):
+            found = self._inodes.descriptors.descriptor(number)
+            if found.backup:
+                replaced.append(number)
+            elif found.fault and len(replaced) < _MOST_TOLD:
+                yield VolumeRemark(f"block group {number}: {found.fault}, and no copy of it is right", is_loss=True)
+        if replaced:
+            groups = ", ".join(map(str, replaced[:_MOST_TOLD])) + (", ..." if len(replaced) > _MOST_TOLD else "")
+            reason = f"{len(replaced)} group descriptors are damaged, copies of them were used: groups {groups}"
+            yield VolumeRemark(reason, is_loss=False)
+
     def _names(self, directory: Node, problems: list[str]) -> Iterator[Names]:
+        behind = _HASHES if {"encrypted", "casefold"} <= set(directory.attributes) else 0
         for number, data, wrong in self._directory_blocks(directory, problems):
             if len(problems) >= MOST_DAMAGE:
                 problems[0] = f"more than {MOST_DAMAGE} blocks are damaged, the rest was not read; {problems[0]}"
                 return
             if wrong:
                 problems.append(f"block {number} of the directory: {wrong}")
-            names = block_names(data, self._inodes.count)
+            names = block_names(data, self._inodes.count, behind)
             if names is None:
                 names = Names([], [])
                 for found in directory_entries(data, self._inodes.count):
@@ -160,3 +185,18 @@ class ExtReader:
             return Listed(name, number, 0, allocated=False, node=None, problems=problems)
         reason = ("the inode belongs to another file now",) if links else ()
         return Listed(name, number, 0, allocated=False, node=node, problems=reason)
+
+
+def _told_encrypted(listed: Listed) -> Listed:
+    """Return an entry of a directory that is not encrypted: one that is begins a tree of which it is said."""
+    if listed.node is None or "encrypted" not in listed.node.attributes:
+        return listed
+    return listed._replace(problems=(*listed.problems, ENCRYPTED_TREE))
+
+
+def _encoded(names: Names) -> Names:
+    """Return the names of an encrypted directory as text."""
+    return Names(
+        [(number, name if name in _DOTS else encoded_name(name)) for number, name in names.living],
+        [entry._replace(name=encoded_name(entry.name)) for entry in names.deleted if entry.name not in _DOTS],
+    )

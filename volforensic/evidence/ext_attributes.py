@@ -29,8 +29,14 @@ Names = dict[bytes, bytes | None]
 class AttributeBlocks:
     """Holds how a block of attributes is read and checked, and what the last one said: many inodes share theirs."""
 
-    def __init__(self, read_block: Callable[[int], bytes], size: int, seed: int | None) -> None:
-        """Take what reads a block by its number, its size in bytes, and the checksums' seed (None: there are none)."""
+    def __init__(
+        self, read_block: Callable[[int], bytes], size: int, seed: int | None, read_value: Callable[[int, int], bytes]
+    ) -> None:
+        """Take what reads a block by its number, its size in bytes, and the checksums' seed (None: there are none).
+
+        ``read_value`` returns the value of so many bytes that an inode holds; ValueError where it is none.
+        """
+        self._read_value = read_value
         self._read_block = read_block
         self._size = size
         self._seed = seed
@@ -45,7 +51,7 @@ class AttributeBlocks:
         problems: list[str] = []
         first = 128 + int.from_bytes(raw[128:130], "little") + 4 if len(raw) > 128 else len(raw)
         if raw[first - 4 : first] == MAGIC:
-            _take(raw, first, first, names, problems)
+            _take(raw, first, first, names, problems, self._read_value)
         block = int.from_bytes(raw[104:108], "little") | int.from_bytes(raw[118:120], "little") << 32
         if block and not is_freed:
             self._take_block(block, names, problems)
@@ -63,7 +69,7 @@ class AttributeBlocks:
             else:
                 if self._seed is not None and not self._is_right(block, data):
                     wrong.append(f"the checksum of the block {block} of its extended attributes is wrong")
-                _take(data, _BLOCK_HEADER, 0, found, wrong)
+                _take(data, _BLOCK_HEADER, 0, found, wrong, self._read_value)
             self._last = block, found, wrong
         for name, value in self._last[1].items():
             names.setdefault(name, value)
@@ -75,7 +81,9 @@ class AttributeBlocks:
         return int.from_bytes(data[_CHECKSUM], "little") == found
 
 
-def _take(data: bytes, place: int, base: int, names: Names, problems: list[str]) -> None:
+def _take(  # noqa: PLR0913, PLR0917 - what is read, where, and what is to be filled
+    data: bytes, place: int, base: int, names: Names, problems: list[str], read_value: Callable[[int, int], bytes]
+) -> None:
     """Take the attributes that are asked for from the entries at ``place``; values lie behind ``base``."""
     end = len(data)
     while place + 4 <= end and data[place : place + 4] != bytes(4):
@@ -90,11 +98,20 @@ def _take(data: bytes, place: int, base: int, names: Names, problems: list[str])
             continue
         names[name] = None
         if name == CAPABILITY:
-            if inode:
-                problems.append(f"its capabilities lie in inode {inode} (ea_inode): they were not read")
-            elif size > LONGEST_VALUE:
+            if size > LONGEST_VALUE:
                 problems.append(f"its capabilities are damaged: they have {size} bytes")
+            elif inode:
+                names[name] = _value_of(inode, size, problems, read_value)
             elif base + offset + size > end:
                 problems.append("its capabilities lie outside the block of its extended attributes")
             else:
                 names[name] = data[base + offset : base + offset + size]
+
+
+def _value_of(inode: int, size: int, problems: list[str], read_value: Callable[[int, int], bytes]) -> bytes | None:
+    """Return a value that has an inode of its own (ea_inode)."""
+    try:
+        return read_value(inode, size)
+    except (ValueError, OSError) as error:
+        problems.append(f"its capabilities lie in inode {inode} (ea_inode) and were not read: {error}")
+        return None

@@ -4,6 +4,7 @@ Source: the kernel's Documentation/filesystems/ext4/directory.rst. A deleted ent
 it until that room is used again.
 """
 
+import base64
 import re
 import struct
 from collections.abc import Iterator
@@ -29,8 +30,19 @@ class Names(NamedTuple):
     deleted: list[DirectoryEntry]
 
 
-def block_names(data: bytes, most_inodes: int) -> Names | None:
-    """Return the entries of a block; None where they do not chain to its end: see ``directory_entries``."""
+def encoded_name(ciphertext: bytes) -> bytes:
+    """Return an encrypted name as text, in base64 for URLs without padding: what a kernel shows without the key.
+
+    The kernel puts two hash values before it and shortens long ones (fs/crypto/fname.c); this is the ciphertext alone.
+    """
+    return base64.urlsafe_b64encode(ciphertext).rstrip(b"=")
+
+
+def block_names(data: bytes, most_inodes: int, behind: int = 0) -> Names | None:
+    """Return the entries of a block; None where they do not chain to its end: see ``directory_entries``.
+
+    ``behind`` bytes stand behind each name: the hashes of names that are encrypted and compared without case.
+    """
     found = Names([], [])
     living = found.living
     position, end = 0, len(data)
@@ -42,6 +54,7 @@ def block_names(data: bytes, most_inodes: int) -> Names | None:
             return None
         if number:
             living.append((number, data[position + 8 : position + 8 + name_length]))
+            used += behind
         else:
             used = 8
         if length >= used + 12:  # room for a deleted entry

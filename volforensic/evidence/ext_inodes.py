@@ -7,19 +7,18 @@ is entered once, so the work is bounded by the blocks that there are.
 
 import struct
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 from volforensic.evidence.checksum_zeros import padded_crc32c
 from volforensic.evidence.ext_attributes import AttributeBlocks
+from volforensic.evidence.ext_geometry import Descriptors, read_geometry
 from volforensic.evidence.ext_tables import InodeTables
 from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
-from volforensic.evidence.superblocks import crc32c, ext_superblock
+from volforensic.evidence.superblocks import crc32c
 
 INLINE_DATA, EXTENTS, INDEXED_DIRECTORY = 0x10000000, 0x80000, 0x1000
-_META_GROUPS, _WIDE, _CHECKSUM_SEED = 0x10, 0x80, 0x2000
-_METADATA_CHECKSUMS = 0x400
+ATTRIBUTE_INODE, ENCRYPTED, CASEFOLDED = 0x200000, 0x800, 0x40000000
 _EXTENT_MAGIC = 0xF30A
 _DEEPEST = 5
 _UNWRITTEN = 32768
@@ -29,11 +28,6 @@ _LEAF = struct.Struct("<IHHI")
 _INDEX = struct.Struct("<IIH")
 _ALL_ONES = 0xFFFFFFFF
 _MOST_REMARKS = 5
-_MOST_GROUPS = 1 << 16
-
-
-class UnknownGeometryError(ValueError):
-    """The filesystem is laid out in a way that this module does not know."""
 
 
 class Inode(NamedTuple):
@@ -62,32 +56,17 @@ class ExtInodes:
 
     def __init__(self, window: Window) -> None:
         """Read the superblock."""
-        copy = ext_superblock(window)
-        if copy is None:
-            raise UnknownGeometryError("no superblock of an ext filesystem")
-        raw = copy.raw
-        log_size, self._per_group = struct.unpack_from("<I12xI", raw, 24)
-        revision, incompatible, read_only = struct.unpack_from("<I16xII", raw, 76)
-        self.inode_size = struct.unpack_from("<H", raw, 88)[0] if revision else 128
-        wide = struct.unpack_from("<H", raw, 254)[0] if incompatible & _WIDE else 32
-        if log_size > 6 or not self._per_group or not 128 <= self.inode_size <= 4096 or not 32 <= wide <= 1024:
-            raise UnknownGeometryError("the superblock's numbers cannot be")
-        if incompatible & _META_GROUPS:
-            raise UnknownGeometryError("meta block groups")
-        first_block = struct.unpack_from("<I", raw, 20)[0]
-        self._descriptors = ((copy.block or first_block) + 1) * (1024 << log_size)
-        self.count = struct.unpack_from("<I", raw)[0]
-        self.block_size = 1024 << log_size
-        self._descriptor_size = wide
+        self.geometry = read_geometry(window)
+        self.descriptors = Descriptors(window, self.geometry)
+        self.inode_size = self.geometry.inode_size
+        self.count = self.geometry.inode_count
+        self.block_size = self.geometry.block_size
         self._window = window
-        self._has_checksums = bool(read_only & _METADATA_CHECKSUMS)
-        if incompatible & _CHECKSUM_SEED:
-            self._seed = struct.unpack_from("<I", raw, 624)[0] ^ _ALL_ONES
-        else:
-            self._seed = crc32c(raw[104:120])
+        self._has_checksums = self.geometry.has_checksums
+        self._seed = self.geometry.seed
         seed = self._seed if self._has_checksums else None
-        table = lru_cache(_MOST_GROUPS)(self._table)
-        self.at = InodeTables(window, self.inode_size, self._per_group, table, seed).at
+        per_group = self.geometry.inodes_per_group
+        self.at = InodeTables(window, self.inode_size, per_group, self.descriptors.table, seed).at
 
     def read(self, number: int) -> Inode:
         """Return the inode; ValueError where its place cannot be read."""
@@ -132,7 +111,19 @@ class ExtInodes:
     def attribute_blocks(self) -> AttributeBlocks:
         """Return the reader of extended attributes."""
         seed = self._seed if self._has_checksums else None
-        return AttributeBlocks(self.read_block, self.block_size, seed)
+        return AttributeBlocks(self.read_block, self.block_size, seed, self._attribute_value)
+
+    def _attribute_value(self, number: int, size: int) -> bytes:
+        """Return an attribute's value that an inode of its own holds (ea_inode); ValueError where it is none."""
+        inode = self.read(number)
+        if not inode.flags & ATTRIBUTE_INODE:
+            raise ValueError(f"inode {number} holds no value of an attribute")
+        block_map = self.block_map(inode, size)
+        place = block_map.runs[0][1] * self.block_size if block_map.runs else 0
+        value = self._window.read_at(place, size) if place else b""
+        if block_map.problems or len(value) < size:
+            raise ValueError("; ".join(block_map.problems) or f"inode {number} has fewer than {size} bytes")
+        return value
 
     def read_block(self, block: int) -> bytes:
         """Return a block of the volume, shorter where that ends before."""
@@ -153,7 +144,8 @@ class ExtInodes:
                     yield start + index, b"", "it lies outside the volume"
                     return
                 is_index = bool(inode.flags & INDEXED_DIRECTORY) and (start + index == 0 or _is_index_block(data))
-                yield start + index, data, "" if is_index else self._wrong_checksum(data, seed)
+                wrong = self._wrong_index(data, seed) if is_index else self._wrong_checksum(data, seed)
+                yield start + index, data, wrong
 
     def _wrong_checksum(self, data: bytes, seed: int) -> str:
         """Return what is wrong with the tail of a directory's block, "" for nothing."""
@@ -164,15 +156,19 @@ class ExtInodes:
         found = padded_crc32c(data[:-12], seed) ^ _ALL_ONES
         return "" if int.from_bytes(data[-4:], "little") == found else "its checksum is wrong"
 
-    def _table(self, group: int) -> int:
-        """Return the byte at which a group's inode table begins, 0 where that cannot be read."""
-        raw = self._descriptor(group)
-        low = int.from_bytes(raw[8:12], "little") if len(raw) >= 32 else 0
-        high = int.from_bytes(raw[40:44], "little") if len(raw) >= 64 else 0
-        return int((low | high << 32) * self.block_size)
-
-    def _descriptor(self, group: int) -> bytes:
-        return self._window.read_at(self._descriptors + group * self._descriptor_size, self._descriptor_size)
+    def _wrong_index(self, data: bytes, seed: int) -> str:
+        """Return what is wrong with the checksum of a block of a directory's index (fs/ext4/namei.c, ext4_dx_csum)."""
+        if not self._has_checksums:
+            return ""
+        entries = 8 if int.from_bytes(data[4:6], "little") in {len(data), 0, 65535} else 24 + data[29]
+        limit, count = struct.unpack_from("<HH", data, entries) if entries + 4 <= len(data) else (0, 0)
+        tail = entries + limit * 8
+        if not 0 < count <= limit or tail + 8 > len(data):
+            return "its index is damaged"
+        found = crc32c(data[tail : tail + 4] + bytes(4), crc32c(data[: entries + count * 8], seed)) ^ _ALL_ONES
+        return (
+            "" if int.from_bytes(data[tail + 4 : tail + 8], "little") == found else "the checksum of its index is wrong"
+        )
 
     def _inode_seed(self, inode: Inode) -> int:
         return int(crc32c(inode.number.to_bytes(4, "little") + inode.generation, self._seed))

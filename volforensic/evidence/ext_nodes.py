@@ -10,10 +10,12 @@ from collections.abc import Iterator
 
 from volforensic.evidence.attributes import EXT_FLAGS, NOTHING_EXTENDED, attribute_names, ext_device
 from volforensic.evidence.ext_attributes import MAGIC
+from volforensic.evidence.ext_directory import encoded_name
 from volforensic.evidence.ext_inline import inline_data
-from volforensic.evidence.ext_inodes import EXTENTS, INDEXED_DIRECTORY, INLINE_DATA, ExtInodes, Inode
+from volforensic.evidence.ext_inodes import ENCRYPTED, EXTENTS, INDEXED_DIRECTORY, INLINE_DATA, ExtInodes, Inode
 from volforensic.evidence.node import (
     DEVICES,
+    ENCRYPTED_BYTES,
     LINK_TARGET_LIMIT,
     TYPES,
     Extent,
@@ -24,7 +26,6 @@ from volforensic.evidence.node import (
 from volforensic.evidence.reader import Window
 
 _FAST_LINK = 60
-_ENCRYPTED = 0x800
 _UNSOUND = "the checksum of its inode is wrong"
 _FILE, _DIRECTORY, _LINK = stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK
 _COMMON_FLAGS = EXTENTS | INDEXED_DIRECTORY
@@ -158,6 +159,12 @@ class ExtNodes:
     def _link_target(self, inode: Inode, size: int, *, is_fast: bool) -> bytes:
         if size > LINK_TARGET_LIMIT:
             raise ValueError(f"a symbolic link of {size} bytes")
+        target = self._stored_target(inode, size, is_fast=is_fast)
+        if inode.flags & ENCRYPTED:  # its length stands before it
+            return encoded_name(target[2 : 2 + int.from_bytes(target[:2], "little")])
+        return target
+
+    def _stored_target(self, inode: Inode, size: int, *, is_fast: bool) -> bytes:
         if size < _FAST_LINK and is_fast:
             return inode.raw[40 : 40 + size]
         if inode.flags & INLINE_DATA:
@@ -170,8 +177,8 @@ class ExtNodes:
 def _flag_problems(inode: Inode) -> Iterator[str]:
     if not inode.is_sound:
         yield _UNSOUND
-    if inode.flags & _ENCRYPTED:
-        yield "it is encrypted (fscrypt): its bytes are not what the host read"
+    if inode.flags & ENCRYPTED and not stat.S_ISDIR(int.from_bytes(inode.raw[:2], "little")):
+        yield ENCRYPTED_BYTES
 
 
 def _extra_times(raw: bytes) -> tuple[int, int, int, int, int]:

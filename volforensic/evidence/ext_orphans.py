@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from volforensic.evidence.ext_groups import INODES_UNINITIALISED, INODES_ZEROED, ExtGroups, Group
-from volforensic.evidence.ext_inodes import ExtInodes
+from volforensic.evidence.ext_inodes import ATTRIBUTE_INODE, ENCRYPTED, ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
-from volforensic.evidence.node import NEVER_ENDED, TYPES, Listed, Node
+from volforensic.evidence.node import ENCRYPTED_TREE, NEVER_ENDED, TYPES, Listed, Node
 from volforensic.evidence.reader import Window
 
 _OWN_INODE_FIELDS = (620, 640)  # project quota, orphan file: inodes without a name that are the filesystem's own
-_ATTRIBUTE_INODE = 0x200000
 _READ_SIZE = 256 << 10
 _MOST_FREED = 1_000_000
 _MOST_PROBLEMS = 20
@@ -97,9 +96,9 @@ class ExtOrphans:
         if number not in self._skipped:
             try:
                 stored = self._inodes.read(number)
-                if stored.flags & _ATTRIBUTE_INODE:
+                if stored.flags & ATTRIBUTE_INODE:
                     return
-                node, problems = self._nodes.of(stored), ()
+                node, problems = self._nodes.of(stored), (ENCRYPTED_TREE,) if stored.flags & ENCRYPTED else ()
             except (ValueError, OSError) as error:
                 problems = (f"the inode could not be read: {error}"[:300],)
         if (node is not None and node.type == "directory" and node.links > 0) == is_directory:

@@ -1,15 +1,27 @@
 """Opening the filesystem of a volume: with the reader that reads it truly, or with a library for a second opinion."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from volforensic.evidence.archive_signatures import ARCHIVES
+from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.node import Reader
 from volforensic.evidence.reader import Window
 
 
-def open_filesystem(
-    kind: str, window: Window, begin_item: Callable[[int], None], skipped: frozenset[int] = frozenset()
+def open_filesystem(  # noqa: PLR0913 - what a reader may want to know
+    kind: str,
+    window: Window,
+    begin_item: Callable[[int], None],
+    skipped: frozenset[int] = frozenset(),
+    devices: Sequence[DeviceRange] = (),
+    *,
+    is_verifying: bool = False,
 ) -> Reader:
-    """Return the reader for the filesystem ``kind`` in the window; raises what the reader raises."""
+    """Return the reader for the filesystem ``kind`` in the window; raises what the reader raises.
+
+    ``devices`` are those of a filesystem that has several (btrfs), the window's own may be among them. Where
+    ``is_verifying`` the reader compares the checksums of files' bytes too, if the filesystem has them.
+    """
     # The libraries are loaded here and not above: the parent process never loads a parser.
     if kind == "xfs":
         from volforensic.evidence.xfs import XfsReader  # noqa: PLC0415 - see above
@@ -18,11 +30,15 @@ def open_filesystem(
     if kind == "btrfs":
         from volforensic.evidence.btrfs import BtrfsReader  # noqa: PLC0415 - see above
 
-        return BtrfsReader(window, begin_item, skipped)
+        return BtrfsReader(window, begin_item, skipped, devices, is_verifying=is_verifying)
     if kind == "squashfs":
         from volforensic.evidence.squashfs import SquashfsReader  # noqa: PLC0415 - see above
 
         return SquashfsReader(window, begin_item, skipped)
+    if kind in ARCHIVES:
+        from volforensic.evidence.archives import open_archive  # noqa: PLC0415 - see above
+
+        return open_archive(kind, window, begin_item, skipped)
     from volforensic.evidence.tsk import open_with_tsk  # noqa: PLC0415 - see above
 
     return open_with_tsk(kind, window, begin_item, skipped)

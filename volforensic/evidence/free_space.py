@@ -5,9 +5,12 @@ damaged structure leaves open is *unknown*, never free.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import msgspec
 
+from volforensic.evidence.archive_signatures import ARCHIVES
+from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.layout import Layout, Volume
 from volforensic.evidence.reader import Window
 from volforensic.evidence.space import Groups, Run, Unknown, complement
@@ -39,6 +42,7 @@ class SpaceArguments(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     length: int
     kind: str
+    devices: list[DeviceRange] = []
 
 
 class SpaceMessage(msgspec.Struct, frozen=True, array_like=True):
@@ -55,7 +59,7 @@ def read_free_space(place: Workplace, arguments: object) -> Iterator[SpaceMessag
     """Yield the free runs of a volume: worker function, arguments as ``SpaceArguments``."""
     given = msgspec.convert(arguments, SpaceArguments)
     window = Window(place.source, given.offset, given.length)
-    size, runs_of = _reader(given.kind, window)
+    size, runs_of = _reader(given.kind, window, given.devices)
     runs: list[int] = []
     unknown: list[Unknown] = []
     count = 0
@@ -81,7 +85,7 @@ def read_free_space(place: Workplace, arguments: object) -> Iterator[SpaceMessag
 
 
 def _reader(
-    kind: str, window: Window
+    kind: str, window: Window, devices: list[DeviceRange]
 ) -> tuple[int, Callable[[Window, Callable[[int], None]], Iterator[Run | Unknown]]]:
     """Return the size of the filesystem (0 where it does not say) and the function that yields its free runs."""
     # Loaded here and not above: the parent process never loads a parser.
@@ -92,10 +96,12 @@ def _reader(
     if kind == "btrfs":
         from volforensic.evidence import btrfs_free  # noqa: PLC0415 - see above
 
-        return btrfs_free.filesystem_size(window), btrfs_free.free_space
+        return btrfs_free.filesystem_size(window), partial(btrfs_free.free_space, devices=devices)
     if kind == "squashfs":
         superblock = squashfs_superblock(window)
         return superblock.size if superblock else 0, _nothing_free
+    if kind in ARCHIVES:
+        return window.length, _nothing_free
     if kind in {"fat", "ntfs"}:
         from volforensic.evidence import fat_free  # noqa: PLC0415 - see above
 
@@ -106,7 +112,7 @@ def _reader(
 
 
 def _nothing_free(_window: Window, _begin_item: Callable[[int], None]) -> Iterator[Run | Unknown]:
-    """Yield nothing: a squashfs is written whole, without gaps."""
+    """Yield nothing: a squashfs and an archive are written whole, without gaps."""
     return iter(())
 
 

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from volforensic.evidence.devices import DeviceRange
+from volforensic.evidence.gaps import Gap
 from volforensic.evidence.maps import Map
 from volforensic.evidence.recipes import Placed
 from volforensic.evidence.signatures import READABLE, Filesystem
@@ -10,11 +12,21 @@ from volforensic.record import Problem, Row
 
 
 class VolumeFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a volume is in the address space (bytes) and which filesystem it holds: what a worker needs to open it."""
+    """Where a volume is in the address space (bytes) and which filesystem it holds: what a worker needs to open it.
+
+    ``devices`` as in ``Volume``. ``is_verified``: the checksums that its filesystem has of files' bytes (btrfs) are
+    compared when they are read.
+    """
 
     offset: int
     length: int
     kind: str
+    devices: list[DeviceRange] = []
+    is_verified: bool = False
+
+
+VERIFIED = ("btrfs",)
+"""Filesystems that have checksums of files' bytes."""
 
 
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +35,8 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     ``kind`` is ``whole``, the partition table's, or ``lvm``, ``md`` or ``luks`` for a volume with a ``map``, which
     is then in the address space at ``offset``. ``disk`` is the disk that it lies on, counted from 0; ``members`` are
     the volumes that it is made of, ``parts`` those that are made of it: one that has parts is not read by itself.
-    ``names`` are the device names by which its host knew it, where the evidence says.
+    ``names`` are the device names by which its host knew it, where the evidence says. ``devices`` are those of a
+    filesystem that has several (btrfs), this volume among them.
     """
 
     index: int
@@ -40,6 +53,7 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     parts: list[int] = []
     map: Map | None = None
     filesystem: Filesystem | None = None
+    devices: list[DeviceRange] = []
 
     @property
     def is_readable(self) -> bool:
@@ -47,19 +61,26 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
         found = self.filesystem
         return found is not None and found.type in READABLE and not found.unread and not self.parts
 
-    def facts(self) -> VolumeFacts:
-        """Return what a worker needs to open it."""
+    def facts(self, *, is_verified: bool = False) -> VolumeFacts:
+        """Return what a worker needs to open it; ``is_verified``: files' checksums are compared where there are any."""
         kind = self.filesystem.type if self.filesystem is not None else ""
-        return VolumeFacts(offset=self.offset, length=self.length, kind=kind)
+        is_verified = is_verified and kind in VERIFIED
+        return VolumeFacts(
+            offset=self.offset, length=self.length, kind=kind, devices=self.devices, is_verified=is_verified
+        )
 
 
 class DiskTable(msgspec.Struct, frozen=True, kw_only=True):
-    """One disk: where it is in the address space (bytes), its partition table's kind and sector size in bytes."""
+    """One disk: where it is in the address space (bytes), its partition table's kind and sector size in bytes.
+
+    ``gaps`` are the ranges of the disk (bytes from its beginning) that no partition has.
+    """
 
     address: int
     size: int
     table: str
     sector_size: int
+    gaps: list[Gap] = []
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,9 +107,10 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         placed = (Placed(base=volume.offset, length=volume.length, map=volume.map) for volume in mapped if volume.map)
         return sorted(placed, key=lambda volume: volume.base)
 
-    def facts(self) -> dict[int, VolumeFacts]:
-        """Return what a worker needs to open each readable volume."""
-        return {volume.index: volume.facts() for volume in self.volumes if volume.is_readable}
+    def facts(self, *, is_verified: bool = False) -> dict[int, VolumeFacts]:
+        """Return what a worker needs to open each readable volume; ``is_verified`` as in ``Volume.facts``."""
+        readable = (volume for volume in self.volumes if volume.is_readable)
+        return {volume.index: volume.facts(is_verified=is_verified) for volume in readable}
 
     def entries_expected(self) -> int | None:
         """Return about how many entries the readable volumes hold by their superblocks; None where one does not say."""
@@ -105,7 +127,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         return described
 
 
-class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
+class OpenedVolume(msgspec.Struct, frozen=True, kw_only=True):
     """An encrypted volume that was opened: the address where it begins, and what it holds."""
 
     address: int
@@ -113,12 +135,16 @@ class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LayoutArguments(msgspec.Struct, frozen=True, kw_only=True):
-    """The sizes of the disks in bytes, and the encrypted volumes that were opened, with the keys of their maps."""
+    """The sizes of the disks in bytes, and the encrypted volumes that were opened, with the keys of their maps.
+
+    ``searches_gaps``: what no partition has is searched for filesystems.
+    """
 
     sizes: list[int]
-    unlocked: list[Unlocked] = []
+    searches_gaps: bool = False
+    opened: list[OpenedVolume] = []
     keys: list[bytes] = []
 
     def __repr__(self) -> str:
         """Say how much there is, and no key."""
-        return f"LayoutArguments({self.sizes}, {len(self.unlocked)} unlocked)"
+        return f"LayoutArguments({self.sizes}, {len(self.opened)} opened)"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from volforensic.evidence.layout import Layout, Volume
 from volforensic.evidence.recipes import END_OF_ADDRESSES, disk_bases
+from volforensic.evidence.volumes.map_check import check_map
 
 _MOST_VOLUMES = 2000
 _MOST_PROBLEMS = 5000
@@ -30,6 +31,9 @@ class LayoutCheck:
             reason = _refused(volume, spaces)
             if reason:
                 return reason
+        places = {(volume.offset, volume.length) for volume in layout.volumes}
+        if any((each.offset, each.length) not in places for volume in layout.volumes for each in volume.devices):
+            return "a device of a volume is no volume"
         self._came = True
         return ""
 
@@ -48,6 +52,9 @@ def _refused(volume: Volume, spaces: list[tuple[int, int]]) -> str:
     if volume.map is not None:
         if begin < max(base + length for base, length in spaces):
             return "a mapped volume lies where others do"
+        reason = check_map(volume.map, begin)
+        if reason:
+            return f"a mapped volume cannot be: {reason}"
         spaces.append((begin, volume.length))
     elif not any(base <= begin and end <= base + length for base, length in spaces):
         return "a volume lies outside the image"

@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple, Protocol, TypeAlias, get_args
+from typing import Literal, NamedTuple, Protocol, TypeAlias, get_args, runtime_checkable
 
 from volforensic.evidence.attributes import Attribute, Device
 from volforensic.evidence.reader import Window
@@ -31,7 +31,27 @@ NEVER_ENDED = "reading this inode did not end"
 SLASH_IN_NAME = "a name with a slash"
 REACHED_BEFORE = "this directory was reached by another path already"
 TIME_OUT_OF_RANGE = "a time of it is farther from 1970 than 292 years: it is left out"
-HARMLESS = (SLASH_IN_NAME, REACHED_BEFORE, TIME_OUT_OF_RANGE)
+ENCRYPTED_BYTES = "it is encrypted (fscrypt): its bytes and its hash are those of the ciphertext"
+ENCRYPTED_TREE = "encrypted by fscrypt, the key is not in the evidence: names and contents are ciphertext"
+TOLD_BY_TREE = (ENCRYPTED_BYTES,)
+"""Problems of an entry that its directory tells for the whole tree: each has them in its row, none its own record."""
+NOT_IN_ARCHIVE = "the archive has no member for this directory: only those in it"
+LISTED_BEFORE = "an earlier member of the archive is the same directory: what is in it is listed there"
+UP_IN_NAME = "the archive has this name with a component '..': it leads nowhere here"
+MORE_MEMBERS = "members follow the end of the archive: they are listed too"
+SEVERAL_ARCHIVES = "several archives follow on each other: their members are listed together"
+UNKNOWN_TYPE = "the archive has a type for it that is not known: it is listed as a file"
+HARMLESS = (
+    SLASH_IN_NAME,
+    REACHED_BEFORE,
+    TIME_OUT_OF_RANGE,
+    NOT_IN_ARCHIVE,
+    LISTED_BEFORE,
+    UP_IN_NAME,
+    MORE_MEMBERS,
+    SEVERAL_ARCHIVES,
+    UNKNOWN_TYPE,
+)
 """Problems of an entry that cost nothing: everything was read."""
 
 
@@ -108,6 +128,36 @@ class Reader(Protocol):
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes with their position in the file, for files without extents."""
+
+
+class WrongChecksumsError(ValueError):
+    """All bytes of a file came, and the checksums of some of them are wrong; ``ranges`` are first byte and length."""
+
+    def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Take the ranges, which are joined where they touch."""
+        self.ranges: list[tuple[int, int]] = []
+        for first, length in sorted(ranges):
+            last = self.ranges[-1] if self.ranges else None
+            if last is not None and first <= last[0] + last[1]:
+                self.ranges[-1] = last[0], max(last[1], first + length - last[0])
+            else:
+                self.ranges.append((first, length))
+        super().__init__(f"the checksums of {sum(length for _, length in self.ranges)} bytes are wrong")
+
+
+class VolumeRemark(NamedTuple):
+    """What is to be said of a volume's own structures: a sentence, and whether something is lost by it."""
+
+    reason: str
+    is_loss: bool
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A reader that has something to say of the volume's own structures."""
+
+    def remarks(self) -> Iterator[VolumeRemark]:
+        """Yield, when all is listed, what is damaged in structures that are no entry's: told for the volume."""
 
 
 class Runs(NamedTuple):

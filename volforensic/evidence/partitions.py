@@ -1,207 +1,268 @@
-"""Partition tables, read by our own arithmetic: MBR with logical partitions, GPT with its backup.
+"""Partition tables, read by our own arithmetic: which table a disk has, second readings, tables inside partitions.
 
-Sources: UEFI specification 2.10 chapter 5 (GPT); the MBR and its extended chain as Linux reads them,
-block/partitions/msdos.c and efi.c of the kernel. Every number is an adversary's: chains are bounded, sizes clamped.
+Sources: UEFI specification 2.10 chapter 5 (GPT, protective and hybrid MBR); which table Linux takes: block/partitions/
+efi.c (a GPT counts only beside a protective entry) and msdos.c of the kernel. Every number is an adversary's: chains
+are bounded, sizes clamped, a table inside a partition inside a partition is the last that is looked for.
 """
 
-import struct
-import uuid
-import zlib
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 
+from volforensic.evidence.gpt import Copy, gpt_copies, gpt_entries, headless_entries
+from volforensic.evidence.mbr import PROTECTIVE, Entry, Record, mbr_partitions, read_record
+from volforensic.evidence.other_tables import other_table
+from volforensic.evidence.partition import Partition, Table, each_once, note, note_overlaps
 from volforensic.evidence.reader import Window
+from volforensic.evidence.second_readings import begins_filesystem, filesystem_type, second_reading
 from volforensic.record import Problem
 
+__all__ = ["SECTOR_SIZES", "Partition", "Table", "read_table"]
+
 SECTOR_SIZES = (512, 4096)
-_MOST_LOGICAL = 128
-_MOST_GPT_ENTRIES = 1024
-_LARGEST_GPT_ENTRY = 4096
-_EXTENDED_TYPES = {0x05, 0x0F, 0x85}
-_PROTECTIVE = 0xEE
-_GPT_HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
-_BOOT_SIGNATURE = b"\x55\xaa"
-
-
-class Partition(msgspec.Struct, frozen=True, kw_only=True):
-    """One partition: where it is in the source (bytes), and what the table says of it."""
-
-    offset: int
-    length: int
-    table: str
-    number: int
-    type: str
-    label: str = ""
-    uuid: str = ""
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A partition table: its kind (gpt, mbr, none), sector size in bytes, partitions, and what was odd about it."""
-
-    kind: str
-    sector_size: int
-    partitions: list[Partition]
-    problems: list[Problem]
+_DEEPEST = 2
+_MOST_INSIDE = 128
+_MOST_LOOKS = 8
+_WITH_BOOT_CODE = ("fat", "exfat", "ntfs")
 
 
 def read_table(window: Window) -> Table:
-    """Return the partition table of the window, GPT before MBR, with sectors of 512 and of 4096 bytes tried."""
+    """Return the partition table of the window: sectors of 512 and of 4096 bytes, both kinds and both copies tried."""
+    table = _read(window)
+    problems = list(table.problems)
+    if not table.partitions:
+        _note_nothing(window, table, problems)
+    partitions = list(table.partitions)
+    partitions += _inside(window, partitions, problems)
+    return msgspec.structs.replace(table, partitions=partitions, problems=problems)
+
+
+def _read(window: Window) -> Table:
+    """Return the table as it stands, without what is inside its partitions."""
     problems: list[Problem] = []
-    for sector_size in SECTOR_SIZES:
-        partitions = list(_gpt_partitions(window, sector_size, problems))
-        if partitions:
-            return Table(kind="gpt", sector_size=sector_size, partitions=partitions, problems=problems)
-    partitions = list(_mbr_partitions(window, problems))
-    if not partitions and window.read_at(450, 1) == bytes([_PROTECTIVE]):
-        _note(problems, "the MBR says that there is a GPT, and none is valid", lost=True, offset=512)
-    kind = "mbr" if partitions else "none"
-    return Table(kind=kind, sector_size=512, partitions=partitions, problems=problems)
+    record = read_record(window, problems)
+    copies = _copies(window, record, problems)
+    from_mbr = _of_mbr(window, record, problems)
+    from_gpt = _of_gpt(window, copies, problems)
+    if not copies and not from_mbr.partitions:
+        from_gpt = _headless(window, problems)
+    if from_gpt is None:
+        return _finished(from_mbr, from_mbr.partitions, problems)
+    if from_mbr.partitions and not record.is_protective:
+        reason = "an MBR without a protective entry and a GPT stand here: Linux reads the MBR"
+        table, other = from_mbr, from_gpt
+    else:
+        reason = "the MBR has partitions beside the GPT's"
+        table, other = from_gpt, from_mbr
+        if not record.is_protective:
+            note(problems, "the GPT has no protective MBR: Linux would not read it", offset=0)
+    partitions = [*table.partitions, *second_reading(window, table.partitions, other.partitions, problems, reason)]
+    return _finished(table, partitions, problems)
 
 
-def _note(problems: list[Problem], reason: str, *, lost: bool = False, offset: int | None = None) -> None:
-    problems.append(Problem(stage="layout", reason=reason, lost=lost, offset=offset))
+def _finished(table: Table, partitions: Sequence[Partition], problems: list[Problem]) -> Table:
+    once = each_once(partitions, problems)
+    note_overlaps(once, problems)
+    return msgspec.structs.replace(table, partitions=once, problems=problems)
 
 
-class _Header(NamedTuple):
-    """A GPT header whose own checksum is right: sector of the entries, their number and size, their checksum."""
-
-    entries_at: int
-    number_of_entries: int
-    entry_size: int
-    entries_checksum: int
-
-
-def _gpt_partitions(window: Window, sector_size: int, problems: list[Problem]) -> Iterator[Partition]:
-    """Yield the partitions of the first table that is right, as the kernel takes it; else of the first that reads."""
-    last_sector = window.length // sector_size - 1
-    primary, backup = (_gpt_header(window, sector, sector_size) for sector in (1, last_sector))
-    first, second = (
-        header is not None and _has_right_entries(window, header, sector_size) for header in (primary, backup)
-    )
-    if primary is None and backup is None:
-        return
-    if first and second and primary and backup and primary.entries_checksum != backup.entries_checksum:
-        _note(problems, "the primary GPT and its backup differ; the primary was used", offset=sector_size)
-    if not second:
-        _note(problems, "there is no valid backup GPT in the last sector", offset=last_sector * sector_size)
-    if not first:
-        used = "the backup at the end of the disk was used" if second else "there is no better one"
-        _note(problems, f"the primary GPT is damaged or its checksum is wrong; {used}", offset=sector_size)
-    header = backup if second and not first else primary or backup
-    if header is not None:
-        yield from _gpt_entries(window, header, sector_size, problems)
+def _copies(window: Window, record: Record, problems: list[Problem]) -> list[Copy]:
+    ends = (one.first + one.sectors - 1 for one in record.entries if record.is_protective and one.type == PROTECTIVE)
+    has_other = not record.is_protective and (record.partitions or filesystem_type(window))
+    end = None if has_other else next(ends, 0)
+    copies = [copy for size in SECTOR_SIZES for copy in gpt_copies(window, size, end, problems)]
+    return sorted(copies, key=lambda copy: copy.worth, reverse=True)
 
 
-def _has_right_entries(window: Window, header: _Header, sector_size: int) -> bool:
-    size = min(header.number_of_entries, _MOST_GPT_ENTRIES) * min(header.entry_size, _LARGEST_GPT_ENTRY)
-    raw = window.read_at(header.entries_at * sector_size, size)
-    return bool(raw) and zlib.crc32(raw) == header.entries_checksum
-
-
-def _gpt_header(window: Window, sector: int, sector_size: int) -> _Header | None:
-    """Return a header whose own checksum is right, or None."""
-    raw = window.read_at(sector * sector_size, sector_size)
-    if len(raw) < _GPT_HEADER.size or not raw.startswith(b"EFI PART"):
+def _of_gpt(window: Window, copies: Sequence[Copy], problems: list[Problem]) -> Table | None:
+    if not copies:
         return None
-    _, _, size, crc, _, _, _, _, _, _, entries_at, count, entry_size, entries_crc = _GPT_HEADER.unpack_from(raw)
-    if not _GPT_HEADER.size <= size <= len(raw):
-        return None
-    if zlib.crc32(raw[:16] + bytes(4) + raw[20:size]) != crc:
-        return None
-    return _Header(entries_at, count, entry_size, entries_crc)
+    best = copies[0]
+    _note_copies(window, copies, problems)
+    partitions = list(gpt_entries(window, best, problems))
+    for copy in copies[1:]:
+        if copy.is_right and copy.is_array_right and copy.array != best.array:
+            if copy.sector_size == best.sector_size:
+                reason = "the primary GPT and its backup differ; the primary was used"
+                reason = reason if copy.is_backup else "two GPTs differ; the first was used"
+            else:
+                reason = f"two GPTs stand here; the one with sectors of {best.sector_size} bytes was used"
+            note(problems, reason, offset=best.offset)
+            others = list(gpt_entries(window, copy, []))
+            partitions += second_reading(window, partitions, others, problems, "the other GPT has more partitions")
+    return Table(kind="gpt", sector_size=best.sector_size, partitions=partitions, problems=[])
 
 
-def _gpt_entries(window: Window, header: _Header, sector_size: int, problems: list[Problem]) -> Iterator[Partition]:
-    entries_at, count, entry_size, entries_crc = header
-    if entry_size < 128 or entry_size > _LARGEST_GPT_ENTRY or entry_size % 8:
-        _note(problems, f"the GPT says its entries have {entry_size} bytes; 128 is assumed", lost=True)
-        entry_size = 128
-    if count > _MOST_GPT_ENTRIES:
-        _note(problems, f"the GPT says it has {count} entries; {_MOST_GPT_ENTRIES} were read", lost=True)
-        count = _MOST_GPT_ENTRIES
-    raw = window.read_at(entries_at * sector_size, count * entry_size)
-    if zlib.crc32(raw) != entries_crc:
-        _note(problems, "the checksum over the GPT's entries is wrong: the table was changed or is damaged", lost=True)
-    for number in range(1, len(raw) // entry_size + 1):
-        entry = raw[(number - 1) * entry_size : number * entry_size]
-        kind, identity, first, last, _ = struct.unpack_from("<16s16sQQQ", entry)
-        if kind == bytes(16):
-            continue
-        partition = Partition(
-            offset=first * sector_size,
-            length=(last - first + 1) * sector_size,  # the last sector belongs to the partition
-            table="gpt",
-            number=number,
-            type=str(uuid.UUID(bytes_le=kind)),
-            label=entry[56:128].decode("utf-16-le", "replace").rstrip("\0"),
-            uuid=str(uuid.UUID(bytes_le=identity)),
+def _note_copies(window: Window, copies: Sequence[Copy], problems: list[Problem]) -> None:
+    """Note which copies are damaged or lie where they should not, and which one is used."""
+    best = copies[0]
+    size, last = best.sector_size, window.length // best.sector_size - 1
+    same = [copy for copy in copies if copy.sector_size == size and copy.is_right and copy.is_array_right]
+    backups = [copy for copy in same if copy.is_backup]
+    if not backups:
+        note(problems, "there is no valid backup GPT in the last sector", offset=last * size)
+    elif all(copy.sector != last for copy in backups):
+        reason = (
+            f"the backup GPT lies at byte {backups[0].offset}, not in the last sector: the disk was larger or smaller"
         )
-        yield from _clamped(window, partition, problems)
+        note(problems, reason, offset=backups[0].offset)
+    if all(copy.is_backup for copy in same):
+        used = "the backup at the end of the disk was used" if same else "there is no better one"
+        note(problems, f"the primary GPT is damaged or its checksum is wrong; {used}", offset=size)
+    if not best.is_backup and best.is_right and best.alternate > last:
+        beyond = f"the GPT says that its backup is at byte {best.alternate * size}"
+        note(problems, f"{beyond}, the source ends at {window.length}: it is cut", offset=last * size)
+    if not best.is_at_home:
+        note(problems, "the GPT's header says that it belongs in another sector", offset=best.offset)
+    for copy in copies:
+        if copy.is_array_right and not copy.is_array_at_home:
+            which = "backup" if copy.is_backup else "primary"
+            reason = f"the entries of the {which} GPT are damaged or gone; those of another copy have its checksum"
+            note(problems, reason, offset=copy.offset)
+    if not best.is_right:
+        note(problems, "the checksum of the GPT's header is wrong in every copy", lost=True, offset=best.offset)
+    if not best.is_array_right:
+        reason = "the checksum over the GPT's entries is wrong: the table was changed or is damaged"
+        note(problems, reason, lost=True, offset=best.offset)
 
 
-def _mbr_partitions(window: Window, problems: list[Problem]) -> Iterator[Partition]:
-    raw = window.read_at(0, 512)
-    if raw[510:512] != _BOOT_SIGNATURE:
+def _headless(window: Window, problems: list[Problem]) -> Table | None:
+    for size in SECTOR_SIZES:
+        partitions = headless_entries(window, size, problems)
+        if partitions:
+            note(problems, "the GPT's headers are gone; its entries were found and used", lost=True, offset=size)
+            return Table(kind="gpt", sector_size=size, partitions=partitions, problems=[])
+    return None
+
+
+def _of_mbr(window: Window, record: Record, problems: list[Problem]) -> Table:
+    """Return what the MBR says; sectors of 4096 bytes where only they lead to filesystems."""
+    if not record.is_table and not _is_damaged_table(window, record):
+        return Table(kind="none", sector_size=512, partitions=[], problems=[])
+    readings = [_mbr_reading(window, record, size) for size in SECTOR_SIZES]
+    size, partitions, own = SECTOR_SIZES[0], readings[0][0], readings[0][1]
+    if _promise(window, readings[1]) > _promise(window, readings[0]):
+        size, partitions, own = SECTOR_SIZES[1], readings[1][0], readings[1][1]
+        note(own, "the MBR counts in sectors of 4096 bytes")
+    if partitions and filesystem_type(window) in _WITH_BOOT_CODE:
+        partitions = [one for one in partitions if begins_filesystem(window, [one])]
+        own = own if partitions else []  # boot code that looks like a table
+    if partitions and not record.is_table:
+        note(own, "the MBR's signature or its flags are damaged; its partitions were read", offset=446)
+    problems.extend(own)
+    return Table(kind="mbr" if partitions else "none", sector_size=size, partitions=partitions, problems=[])
+
+
+_Reading: TypeAlias = tuple[list[Partition], list[Problem]]
+
+
+def _mbr_reading(window: Window, record: Record, size: int) -> _Reading:
+    problems: list[Problem] = []
+    return list(mbr_partitions(window, record.entries, record.signature, size, problems)), problems
+
+
+def _promise(window: Window, reading: _Reading) -> tuple[bool, bool, int]:
+    """Return what speaks for a size of sectors: something known begins, nothing is broken, how many begin."""
+    partitions, problems = reading
+    begins = sum(begins_filesystem(window, [one]) for one in partitions[:_MOST_LOOKS])
+    return begins > 0, not problems, begins
+
+
+def _is_damaged_table(window: Window, record: Record) -> bool:
+    """Return whether the first sector has a table to which only its last bytes or flags are missing."""
+    used = [entry for entry in record.entries if any(entry)]
+    if not used or used != _sane_entries(window, record) or filesystem_type(window):
+        return False
+    partitions, found = _mbr_reading(window, record, SECTOR_SIZES[0])
+    return not found and begins_filesystem(window, partitions)
+
+
+def _sane_entries(window: Window, record: Record) -> list[Entry]:
+    return [
+        entry
+        for entry in record.entries
+        if entry.is_used and entry.first > 0 and (entry.first + entry.sectors) * 512 <= window.length
+    ]
+
+
+def _note_nothing(window: Window, table: Table, problems: list[Problem]) -> None:
+    """Note why there is no partition: empty results are not silent."""
+    record = read_record(window, [])
+    if table.kind == "gpt":
+        note(problems, "the GPT has no partition that can be read", offset=table.sector_size)
         return
-    entries = list(_mbr_entries(raw))
-    if any(status & 0x7F for status, *_ in entries):
-        return  # a boot sector of a filesystem or a boot loader: not a table
-    for number, (_, kind, first, count) in enumerate(entries, start=1):
-        if not kind or not count or kind == _PROTECTIVE:
-            continue
-        if kind in _EXTENDED_TYPES:
-            yield from _logical_partitions(window, first, problems)
-            continue
-        yield from _clamped(window, _mbr_partition(number, kind, first, count), problems)
-
-
-def _mbr_entries(raw: bytes) -> Iterator[tuple[int, int, int, int]]:
-    for start in range(446, 510, 16):
-        status, kind, first, count = struct.unpack_from("<B3xB3xII", raw, start)
-        yield status, kind, first, count
-
-
-def _mbr_partition(number: int, kind: int, first: int, count: int) -> Partition:
-    return Partition(offset=first * 512, length=count * 512, table="mbr", number=number, type=f"{kind:#04x}")
-
-
-def _logical_partitions(window: Window, base: int, problems: list[Problem]) -> Iterator[Partition]:
-    sector, number, visited = base, 5, set[int]()
-    while sector not in visited:
-        if len(visited) >= _MOST_LOGICAL:
-            _note(problems, f"more than {_MOST_LOGICAL} logical partitions; the rest was not read", lost=True)
-            return
-        visited.add(sector)
-        raw = window.read_at(sector * 512, 512)
-        if raw[510:512] != _BOOT_SIGNATURE:
-            _note(problems, "the chain of logical partitions is broken here", lost=True, offset=sector * 512)
-            return
-        following = 0
-        for _, kind, first, count in _mbr_entries(raw):
-            if kind in _EXTENDED_TYPES and count:
-                following = following or base + first
-            elif kind and count:
-                yield from _clamped(window, _mbr_partition(number, kind, sector + first, count), problems)
-                number += 1
-        if not following:
-            return
-        sector = following
-    _note(problems, "the chain of logical partitions runs in a circle", lost=True, offset=sector * 512)
-
-
-def _clamped(window: Window, partition: Partition, problems: list[Problem]) -> Iterator[Partition]:
-    """Yield the partition cut to the source; one that is empty or begins outside is only noted."""
-    name = f"partition {partition.number}"
-    if partition.length <= 0:
-        _note(problems, f"{name} ends before it begins", lost=True)
+    if record.is_protective:
+        note(problems, "the MBR says that there is a GPT, and none is valid", lost=True, offset=512)
         return
-    if partition.offset >= window.length:
-        _note(problems, f"{name} begins at byte {partition.offset}, the source ends at {window.length}", lost=True)
+    if filesystem_type(window):
         return
-    beyond = partition.offset + partition.length - window.length
-    if beyond > 0:
-        _note(problems, f"{name} goes {beyond} bytes past the end of the source at {window.length}", lost=True)
-        partition = msgspec.structs.replace(partition, length=partition.length - beyond)
-    yield partition
+    other = other_table(window)
+    if other:
+        note(problems, f"{other} is not supported: its partitions were not read", lost=True, offset=0)
+    elif not record.is_table and any(not entry.status & 0x7F for entry in _sane_entries(window, record)):
+        note(problems, "the first sector looks like a damaged partition table, which was not read", lost=True, offset=0)
+    elif record.is_signed:
+        is_lost = any(entry.type for entry in record.entries)
+        reason = "the first sector has a boot signature, and no partition can be read from it"
+        note(problems, reason if is_lost else "the MBR has no partition", lost=is_lost, offset=0)
+
+
+def _inside(window: Window, partitions: list[Partition], problems: list[Problem]) -> list[Partition]:
+    """Return the partitions of tables inside partitions, and name in ``partitions`` those that hold one."""
+    levels = [partitions]
+    for _ in range(_DEEPEST):
+        following: list[Partition] = []
+        for place, partition in enumerate(levels[-1]):
+            known = [one for level in levels for one in level] + following
+            room = _MOST_INSIDE - (len(known) - len(partitions))
+            inner = _of_partition(window, partition, known, problems)
+            if inner:
+                levels[-1][place] = msgspec.structs.replace(partition, holds=inner[0].table)
+                following += inner[:room]
+            if len(inner) > room:
+                reason = f"more than {_MOST_INSIDE} partitions inside partitions; the rest was not read"
+                note(problems, reason, lost=True)
+                return [one for level in levels[1:] for one in level] + following
+        levels.append(following)
+    return [one for level in levels[1:] for one in level]
+
+
+def _of_partition(
+    window: Window, outer: Partition, known: Sequence[Partition], problems: list[Problem]
+) -> list[Partition]:
+    inner = Window(window.medium, window.offset + outer.offset, outer.length)
+    if not _may_hold_a_table(inner):
+        return []
+    table = _read(inner)
+    kind = filesystem_type(inner)
+    places = {one.offset for one in known}
+    found = [one for one in table.partitions if one.offset + outer.offset not in places]
+    if kind:
+        found = [one for one in found if begins_filesystem(inner, [one])]
+    name = f"partition {outer.number or outer.entry}"
+    if not found:
+        other = "" if kind else other_table(inner)
+        if other:
+            reason = f"{name} holds {other}, which is not supported: what is in it was not read"
+            note(problems, reason, lost=True, offset=outer.offset)
+        return []
+    also = f", beside a {kind} filesystem: both were read" if kind else ""
+    note(problems, f"{name} holds a {table.kind} partition table{also}", offset=outer.offset)
+    for problem in table.problems:
+        offset = None if problem.offset is None else problem.offset + outer.offset
+        problems.append(msgspec.structs.replace(problem, reason=f"inside {name}: {problem.reason}", offset=offset))
+    return [
+        msgspec.structs.replace(
+            one, offset=one.offset + outer.offset, number=0, entry=one.number or one.entry, inside=outer.entry
+        )
+        for one in found
+    ]
+
+
+def _may_hold_a_table(window: Window) -> bool:
+    try:
+        head = window.read_at(0, 8192)
+    except OSError:
+        return False
+    return head[510:512] == b"\x55\xaa" or b"EFI PART" in (head[512:520], head[4096:4104]) or bool(other_table(window))

@@ -11,23 +11,27 @@ import uuid
 
 import msgspec
 
+from volforensic.evidence.archive_signatures import ARCHIVES, archive_kind
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import (
     btrfs_superblock,
-    checksum_is_right,
     ext_superblock,
     squashfs_fault,
     squashfs_superblock,
 )
+from volforensic.evidence.xfs_superblocks import feature_remark, xfs_superblock
 
 _EXT_RECOVER, _EXT_JOURNAL_DEVICE = 0x4, 0x8
-_EXT_BIGALLOC = 0x200
-_EXT_META_BG = 0x10
 _EXT_WIDE = 0x80
+_EXTENTS, _JOURNAL = b"\x0a\xf3", b"\xc0\x3b\x39\x98"
+_EXT_KNOWN = 0x3E7DE  # all of include/uapi but compression, external journal and data in directory entries
 _HEAD = 64 << 10
 _EXT_RESERVED, _XFS_RESERVED = 9, 2  # inodes in use that have no name: 1 to 10 but the root; the realtime maps
 
-READABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "fat", "exfat", "ntfs", "iso9660", "squashfs")
+_PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
+_SUSPENDED = (b"S1SUSPEND", b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001", b"\xed\xc3\x02\xe9\x98\x56\xe5\x0c")
+SUSPENDED = "it holds the memory of a machine that was suspended (hibernation)"
+READABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "fat", "exfat", "ntfs", "iso9660", "squashfs", *ARCHIVES)
 
 
 class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +39,8 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
 
     ``state`` is ``clean``, or says what the filesystem's newest changes are still in. ``unread`` is why it cannot be
     read at all ("" where it can), ``remark`` what is damaged in the superblock itself ("" for nothing).
-    ``inodes_used`` is the superblock's own count, 0 where it has none: good for a progress bar, not for a proof.
+    ``devices`` is how many a btrfs has, ``device`` the number of this one. ``inodes_used`` is the superblock's own
+    count, 0 where it has none: good for a progress bar, not for a proof.
     """
 
     type: str
@@ -46,15 +51,35 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
     unread: str = ""
     remark: str = ""
     inodes_used: int = 0
+    devices: int = 1
+    device: int = 0
 
 
 def recognise(window: Window) -> Filesystem | None:
-    """Return the filesystem (or what else is known by a signature) at the start of the window, or None."""
+    """Return the filesystem (or what else is known by a signature) at the start of the window, or None.
+
+    Archives are looked for only where the window is a whole disk; a filesystem that can be read goes before them.
+    """
+    found = _filesystem(window)
+    archive = archive_kind(window) if window.offset == 0 and window.length == window.medium.size else ""
+    if not archive:
+        return found
+    if found is None or found.type not in READABLE or found.unread:
+        return Filesystem(type=archive, remark=_beside(found.type) if found else "")
+    remark = "; ".join(filter(None, (found.remark, _beside(archive))))
+    return msgspec.structs.replace(found, remark=remark)
+
+
+def _beside(kind: str) -> str:
+    return f"there is a signature of {kind} too: it was not read as one"
+
+
+def _filesystem(window: Window) -> Filesystem | None:
     head = window.read_at(0, _HEAD)
     # A copy of an ext superblock may be left of what was here before: other signatures come first.
     has_ext = head[1080:1082] == b"\x53\xef"
     first = (_luks, _lvm, _xfs, *((_ext,) if has_ext else ()))
-    looks = (*first, _btrfs, _microsoft, _swap, _squashfs, _others, _raid, _ext)
+    looks = (*first, _btrfs, _microsoft, _swap, _squashfs, _others, _raid, _xfs_by_copy, _ext)
     for look in looks:
         found: Filesystem | None = look(head, window)
         if found is not None:
@@ -82,15 +107,14 @@ def _ext(_head: bytes, window: Window) -> Filesystem | None:
     if incompatible & 0x2C0 or read_only & 0x78:  # extents, 64bit, flex_bg; huge_file, gdt_csum, dir_nlink, extra_isize
         kind = "ext4"
     state = "clean"
-    if incompatible & _EXT_RECOVER:
+    if incompatible & _EXT_RECOVER or (copy.block and _ext_journal_waits(superblock, window)):
         state = "the journal holds committed changes that are not in the filesystem yet"
+    remark = copy.remark or _beyond(blocks << 10 + min(log_block_size, 6), window)
+    if not remark and incompatible & ~_EXT_KNOWN:
+        remark = f"it has features that are not known: {incompatible & ~_EXT_KNOWN:#x}"
     unread = ""
     if incompatible & _EXT_JOURNAL_DEVICE:
         unread = "this is an external journal"
-    elif read_only & _EXT_BIGALLOC:
-        unread = "bigalloc is not supported"
-    elif incompatible & _EXT_META_BG:
-        unread = "meta_bg is not supported"
     return Filesystem(
         type=kind,
         label=_name(superblock[120:136]),
@@ -98,9 +122,24 @@ def _ext(_head: bytes, window: Window) -> Filesystem | None:
         block_size=1024 << min(log_block_size, 6),
         state=state,
         unread=unread,
-        remark=copy.remark or _beyond(blocks << 10 + min(log_block_size, 6), window),
+        remark=remark,
         inodes_used=_used(struct.unpack_from("<I12xI", superblock), _EXT_RESERVED),
     )
+
+
+def _ext_journal_waits(raw: bytes, window: Window) -> bool:
+    """Return whether the journal holds changes by itself: copies of the superblock do not say so.
+
+    They have the journal's block map (s_jnl_blocks, Documentation/filesystems/ext4/super.rst), its first block is its
+    own superblock (journal.rst: s_start is 0 where nothing waits).
+    """
+    blocks, size = raw[268:328], 1024 << struct.unpack_from("<I", raw, 24)[0]
+    block = struct.unpack_from("<I", blocks)[0]
+    if blocks.startswith(_EXTENTS) and not blocks[6] and blocks[2]:
+        high, low = struct.unpack_from("<HI", blocks, 18)
+        block = high << 32 | low
+    journal = window.read_at(block * size, 32)
+    return journal.startswith(_JOURNAL) and journal[28:32] != bytes(4)
 
 
 def _used(counts: tuple[int, int], reserved: int) -> int:
@@ -109,25 +148,23 @@ def _used(counts: tuple[int, int], reserved: int) -> int:
 
 
 def _xfs(head: bytes, window: Window) -> Filesystem | None:
-    if not head.startswith(b"XFSB") or len(head) < 512:
+    return _xfs_by_copy(head, window) if head.startswith(b"XFSB") else None
+
+
+def _xfs_by_copy(_head: bytes, window: Window) -> Filesystem | None:
+    copy = xfs_superblock(window)
+    if copy is None:
         return None
-    block_size, blocks = struct.unpack_from(">IQ", head, 4)
+    raw = copy.raw
+    block_size, blocks = struct.unpack_from(">IQ", raw, 4)
     return Filesystem(
         type="xfs",
-        label=_name(head[108:120]),
-        uuid=str(uuid.UUID(bytes=head[32:48])),
+        label=_name(raw[108:120]),
+        uuid=str(uuid.UUID(bytes=raw[32:48])),
         block_size=block_size,
-        remark=_xfs_remark(head) or _beyond(blocks * block_size, window),
-        inodes_used=_used(struct.unpack_from(">QQ", head, 128), _XFS_RESERVED),
+        remark="; ".join(filter(None, (copy.remark or _beyond(blocks * block_size, window), feature_remark(raw)))),
+        inodes_used=_used(struct.unpack_from(">QQ", raw, 128), _XFS_RESERVED),
     )
-
-
-def _xfs_remark(head: bytes) -> str:
-    """Return what is wrong with the checksum of an XFS superblock of version 5, "" for nothing."""
-    version, sector_size = struct.unpack_from(">HH", head, 100)
-    if version & 0xF != 5 or not 512 <= sector_size <= len(head):
-        return ""
-    return "" if checksum_is_right(head[:sector_size], 224) else "the checksum of the superblock is wrong"
 
 
 def _beyond(size: int, window: Window) -> str:
@@ -148,14 +185,15 @@ def _btrfs(_head: bytes, window: Window) -> Filesystem | None:
         uuid=str(uuid.UUID(bytes=superblock[32:48])),
         block_size=sector_size,
         state="a log tree holds changes that are not in the filesystem yet" if log_root else "clean",
-        unread=f"it spans {devices} devices" if devices != 1 else "",
+        devices=devices,
+        device=struct.unpack_from("<Q", superblock, 201)[0],
         remark=copy.remark or _beyond(struct.unpack_from("<Q", superblock, 209)[0], window),
     )
 
 
 def _luks(head: bytes, _window: Window) -> Filesystem | None:
     if head.startswith(b"LUKS\xba\xbe"):
-        return Filesystem(type="luks", uuid=_name(head[168:208]), unread="it is encrypted and there is no key")
+        return Filesystem(type="luks", uuid=_name(head[168:208]), unread="it is encrypted")
     return None
 
 
@@ -180,8 +218,19 @@ def _microsoft(head: bytes, _window: Window) -> Filesystem | None:
 
 
 def _swap(head: bytes, _window: Window) -> Filesystem | None:
-    if b"SWAPSPACE2" in (head[4086:4096], head[65526:65536]):
-        return Filesystem(type="swap", label=_name(head[1052:1068]), uuid=str(uuid.UUID(bytes=head[1036:1052])))
+    """Recognise swap: its signature ends the first page, whatever a page of that machine has (mm/swapfile.c)."""
+    for size in _PAGE_SIZES:
+        magic = head[size - 10 : size]
+        if magic in {b"SWAPSPACE2", b"SWAP-SPACE"}:
+            is_new = magic == b"SWAPSPACE2"
+            return Filesystem(
+                type="swap",
+                label=_name(head[1052:1068]) if is_new else "",
+                uuid=str(uuid.UUID(bytes=head[1036:1052])) if is_new else "",
+                block_size=size,
+            )
+        if magic.startswith(_SUSPENDED):
+            return Filesystem(type="swap", block_size=size, state=SUSPENDED)
     return None
 
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from volforensic.evidence.reader import Window
 
 _EXT_SIZE = 1024
+_EXT_LARGEST_GROUP = 65528  # blocks, where a block is larger than 4 KiB (e2fsprogs, EXT2_MAX_BLOCKS_PER_GROUP)
 _EXT_COPY_GROUPS = (1, 3, 5, 7, 9, 25, 27, 49, 81)
-_EXT_METADATA_CHECKSUMS, _EXT_WIDE = 0x400, 0x80
+_EXT_METADATA_CHECKSUMS, _EXT_CLUSTERS, _EXT_WIDE = 0x400, 0x200, 0x80
 _BTRFS_PLACES = (64 << 10, 64 << 20, 256 << 30)
 _BTRFS_SIZE = 4096
 _ALL_ONES = 0xFFFFFFFF
@@ -60,30 +61,56 @@ def ext_superblock(window: Window) -> SuperblockCopy | None:
 
 
 def _ext_copies(window: Window) -> Iterator[SuperblockCopy]:
-    for block_size in (4096, 1024, 2048):
-        for group in _EXT_COPY_GROUPS:
-            block = (1 if block_size == 1024 else 0) + group * 8 * block_size
-            raw = window.read_at(block * block_size, _EXT_SIZE)
-            if len(raw) < _EXT_SIZE or raw[56:58] != b"\x53\xef":
-                continue
-            log_size, own_group = struct.unpack_from("<I", raw, 24)[0], struct.unpack_from("<H", raw, 90)[0]
-            if log_size <= 6 and 1024 << log_size == block_size and own_group == group and not _ext_fault(raw):
-                yield SuperblockCopy(raw, block)
+    """Yield the copies that are right and say themselves that they stand where they were found.
+
+    A group has as many blocks as a block has bits, with bigalloc so many clusters (other sizes are powers of two more
+    or less: mke2fs -g, -C); sparse_super2 has a copy in the last group.
+    """
+    for place, block_size in dict.fromkeys(_ext_places(window)):
+        raw = window.read_at(place, _EXT_SIZE)
+        if len(raw) < _EXT_SIZE or raw[56:58] != b"\x53\xef" or _ext_fault(raw):
+            continue
+        first, log_size, per_group, own_group = (
+            *struct.unpack_from("<II4xI", raw, 20),
+            struct.unpack_from("<H", raw, 90)[0],
+        )
+        block = place // block_size
+        # The number of the group has 16 bits.
+        is_its_own = block >= first and not (block - first) % per_group and (block - first) // per_group % 65536
+        if 1024 << log_size == block_size and is_its_own == own_group > 0:
+            yield SuperblockCopy(raw, block)
+
+
+def _ext_places(window: Window) -> Iterator[tuple[int, int]]:
+    """Yield where copies may stand, in bytes, and the size of a block there."""
+    for block_size in (4096, 1024, 2048, 8192, 16384, 32768, 65536):
+        first = int(block_size == 1024)
+        blocks = window.length // block_size
+        most = 8 * block_size if block_size <= 4096 else _EXT_LARGEST_GROUP
+        for per_group in (most, *(most << power for power in range(1, 7)), *(most >> power for power in range(1, 8))):
+            begin = first if per_group <= most else 0
+            last = max(0, blocks - begin - 1) // per_group
+            is_usual = per_group == most and block_size <= 4096
+            for group in (*(_EXT_COPY_GROUPS if is_usual else _EXT_COPY_GROUPS[:2]), last):
+                if 0 < group <= last:
+                    yield (begin + group * per_group) * block_size, block_size
 
 
 def _ext_fault(raw: bytes) -> str:
     """Return what cannot be in an ext superblock, "" where all can."""
-    inodes, blocks, first_block, log_size = struct.unpack_from("<II12xII", raw)
+    inodes, blocks, first_block, log_size, log_cluster = struct.unpack_from("<II12xIII", raw)
     blocks_per_group, inodes_per_group = struct.unpack_from("<I4xI", raw, 32)
     revision, inode_size = struct.unpack_from("<I8xH", raw, 76)
     incompatible, read_only = struct.unpack_from("<II", raw, 96)
     descriptor_size = struct.unpack_from("<H", raw, 254)[0] if incompatible & _EXT_WIDE else 32
+    has_clusters = bool(read_only & _EXT_CLUSTERS)
     faults = {
         f"{inodes} inodes": not inodes,
         f"{blocks} blocks": not blocks,
         f"blocks of 2^{10 + log_size} bytes": log_size > 6,
         f"first data block {first_block}": first_block > 1,
         f"{blocks_per_group} blocks per group": not 0 < blocks_per_group <= 8 * (1024 << min(log_size, 6)) << 16,
+        f"clusters of 2^{10 + log_cluster} bytes": has_clusters and not log_size <= log_cluster <= log_size + 20,
         f"{inodes_per_group} inodes per group": not 0 < inodes_per_group <= 8 * (1024 << min(log_size, 6)),
         f"inodes of {inode_size} bytes": bool(revision) and inode_size not in {128, 256, 512, 1024, 2048, 4096},
         f"revision {revision}": revision > 1,
@@ -96,17 +123,19 @@ def _ext_fault(raw: bytes) -> str:
     return found
 
 
-_BTRFS_CHECKSUMS: dict[int, Callable[[bytes], bytes]] = {
+BTRFS_CHECKSUMS: dict[int, Callable[[bytes], bytes]] = {
     0: lambda data: crc32c(data).to_bytes(4, "little"),
     2: lambda data: hashlib.sha256(data).digest(),
     3: lambda data: hashlib.blake2b(data, digest_size=32).digest(),
 }
-"""By the superblock's checksum type; 1 (xxhash) is not verified."""
+"""By the superblock's checksum type; 1 (xxhash) is not verified: no library here computes it."""
+BTRFS_CHECKSUM_SIZES = {0: 4, 1: 8, 2: 32, 3: 32}
+"""Bytes of a checksum, by the superblock's checksum type (btrfs_csum_type)."""
 
 
 def btrfs_checksum_is_right(raw: bytes, checksum_type: int) -> bool:
     """Return whether a superblock's or tree block's first 32 bytes are the checksum of the rest."""
-    checksum = _BTRFS_CHECKSUMS.get(checksum_type)
+    checksum = BTRFS_CHECKSUMS.get(checksum_type)
     return checksum is None or raw.startswith(checksum(raw[32:]))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytsk3
 
 from volforensic.evidence.ext import EXT_KINDS, ExtReader
-from volforensic.evidence.ext_inodes import UnknownGeometryError
+from volforensic.evidence.ext_geometry import UnknownGeometryError
 from volforensic.evidence.node import NEVER_ENDED, SLASH_IN_NAME, Extent, FileType, Listed, Node, Runs, checked_runs
 from volforensic.evidence.reader import Window
 

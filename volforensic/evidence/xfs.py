@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import TypeAlias
 
 from volforensic.evidence.checksum_zeros import padded_checksum_is_right
@@ -11,18 +12,23 @@ from volforensic.evidence.node import (
     NEVER_ENDED,
     Listed,
     Node,
+    VolumeRemark,
     extents_chunks,
     name_problems,
 )
 from volforensic.evidence.reader import Window
 from volforensic.evidence.xfs_deleted import RemovedName, removed_names
 from volforensic.evidence.xfs_directory import DirectoryEntry, block_entries, block_names, is_checked, short_entries
+from volforensic.evidence.xfs_groups import XfsGroups
 from volforensic.evidence.xfs_inodes import LOCAL, Inode, Run, XfsError, XfsInodes
 from volforensic.evidence.xfs_nodes import XfsNodes
 from volforensic.evidence.xfs_orphans import XfsOrphans
 
 _LEAVES = 32 << 30  # where a directory's hash index begins: XFS_DIR2_LEAF_OFFSET, fs/xfs/libxfs/xfs_dir2.h
 _DIRECTORY_CHECKSUM = 4
+_OWNER = slice(24, 48)  # UUID of the filesystem, inode: of a directory block's header
+_INDEX_CHECKSUM, _FREE_CHECKSUM = 12, 4  # of the blocks of its index
+_MOST_INDEX = 1 << 16
 _MOST_PROBLEMS = 5
 _DOTS = frozenset((b".", b".."))
 _LOWER_HALF = 0xFFFFFFFF
@@ -39,6 +45,7 @@ class XfsReader:
         self._begin_item = begin_item
         self._skipped = skipped
         self._inodes = XfsInodes(window)
+        self._groups = XfsGroups(window)
         self._nodes = XfsNodes(window, self._inodes)
         self._is_directory = lru_cache(4096)(self._reads_as_directory)
         self._orphans = XfsOrphans(window, self._inodes, self._nodes.of, begin_item, skipped)
@@ -56,6 +63,8 @@ class XfsReader:
             for number, name in names:
                 if name not in _DOTS or (name == b".." and not self._is_directory(number)):
                     yield self._listed(number, name)
+        if self._inodes.has_checksums and inode.format != LOCAL and inode.extents > 1:
+            self._check_index(inode, problems)
         if removed:
             self._take_out_living(inode, removed)
         for entry in removed.values():
@@ -66,6 +75,12 @@ class XfsReader:
     def orphans(self) -> Iterator[Listed]:
         """Yield inodes to which no name leads; XfsError at the end where some could not be told."""
         return self._orphans.found()
+
+    def remarks(self) -> Iterator[VolumeRemark]:
+        """Yield what is damaged in the allocation groups and costs no file anything."""
+        for group in range(self._groups.count):
+            for reason in islice(dict.fromkeys(self._groups.damage(group)), _MOST_PROBLEMS):
+                yield VolumeRemark(f"allocation group {group}: {reason}", is_loss=False)
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes: those in the inode, or by its extents; XfsError where some were lost."""
@@ -85,18 +100,41 @@ class XfsReader:
         if inode.format == LOCAL:
             yield _taken(short_entries(inode.fork, has_types=has_types), "", problems)
             return
+        owner = self._inodes.identity + inode.number.to_bytes(8, "big")
         for number, data in self._directory_blocks(inode, problems):
             if len(problems) >= MOST_DAMAGE:
                 problems[0] = f"more than {MOST_DAMAGE} blocks are damaged, the rest was not read; {problems[0]}"
                 return
             where = f"block {number} of the directory: "
-            if is_checked(data) and not padded_checksum_is_right(data, _DIRECTORY_CHECKSUM):
-                problems.append(f"{where}its checksum is wrong")
+            if is_checked(data):
+                if not padded_checksum_is_right(data, _DIRECTORY_CHECKSUM):
+                    problems.append(f"{where}its checksum is wrong")
+                elif data[_OWNER] != owner:
+                    problems.append(f"{where}it belongs to inode {int.from_bytes(data[40:48], 'big')} by its header")
             for each in removed_names(data, has_types=has_types):
                 if len(removed) < _MOST_REMOVED:
                     removed[each.inode, each.name] = each
             names = block_names(data, has_types=has_types)
             yield _taken(block_entries(data, has_types=has_types), where, problems) if names is None else names
+
+    def _check_index(self, inode: Inode, problems: list[str]) -> None:
+        """Note which blocks of a directory's index are damaged: its names are in other blocks."""
+        per_block = self._inodes.directory_block_size // self._inodes.block_size
+        first = _LEAVES // int(self._inodes.block_size)
+        places: dict[int, list[int]] = {}
+        left = _MOST_INDEX
+        for run in self._inodes.runs(inode, []):
+            for index in range(max(0, first - run.start), min(run.length, left)):
+                places.setdefault((run.start + index) // per_block, []).append(run.block + index)
+                left -= 1
+        wrong = [number for number, blocks in places.items() if not self._is_index_right(blocks, per_block)]
+        if wrong:
+            problems.append(f"the checksums of {len(wrong)} blocks of its index are wrong, the first is {min(wrong)}")
+
+    def _is_index_right(self, blocks: list[int], count: int) -> bool:
+        data = b"".join(map(self._inodes.read_block, blocks))
+        place = _FREE_CHECKSUM if data.startswith(b"XDF3") else _INDEX_CHECKSUM
+        return len(blocks) == count and padded_checksum_is_right(data, place)
 
     def _take_out_living(self, inode: Inode, removed: _Removed) -> None:
         """Leave only names that are gone: a directory that was packed keeps stale copies of living entries.

@@ -16,11 +16,13 @@ from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_attributes import block_attributes, short_attributes
+from volforensic.evidence.xfs_superblocks import xfs_superblock
 
 LOCAL, EXTENTS, BTREE = 1, 2, 3
 _CORE = struct.Struct(">2sHBBHIII12x8s8s8sQ8x4xIHB7xH")
 _RECORD = struct.Struct(">QQ")
-_INODE_CHECKSUM, _TREE_CHECKSUM = 100, 64
+_INODE_CHECKSUM, _TREE_CHECKSUM, _NUMBER = 100, 64, 152
+_META_UUID = 4
 _DAX, BIG_TIME, MANY_EXTENTS = 1, 1 << 3, 1 << 4
 _INODES_AT_ONCE = 64
 _CACHE_BYTES = 64 << 20
@@ -38,7 +40,10 @@ class XfsError(ValueError):
 
 
 class Inode(NamedTuple):
-    """What an inode's core says (times in nanoseconds since 1970 UTC), its data fork, whether its checksum is right."""
+    """What an inode's core says (times in nanoseconds since 1970 UTC), its data fork, whether its checksum is right.
+
+    ``own_number`` is the number that it says itself.
+    """
 
     number: int
     mode: int
@@ -58,6 +63,7 @@ class Inode(NamedTuple):
     attribute_format: int
     attribute_extents: int
     attribute_fork: bytes
+    own_number: int
 
 
 class Run(NamedTuple):
@@ -82,9 +88,10 @@ class XfsInodes:
 
     def __init__(self, window: Window) -> None:
         """Read the superblock."""
-        raw = window.read_at(0, 512)
-        if len(raw) < 512 or not raw.startswith(b"XFSB"):
+        copy = xfs_superblock(window)
+        if copy is None:
             raise XfsError("no superblock of an XFS")
+        raw = copy.raw
         self._window = window
         self.block_size = struct.unpack_from(">I", raw, 4)[0]
         self.root = struct.unpack_from(">Q", raw, 56)[0]
@@ -93,6 +100,8 @@ class XfsInodes:
         inodes_log, self._group_log = raw[123], raw[124]
         features, incompatible = struct.unpack_from(">I12xI", raw, 200)
         self.has_checksums = version & 0xF == 5
+        # What every structure of version 5 says: whose it is (META_UUID: its own UUID was changed later).
+        self.identity = raw[248:264] if self.has_checksums and incompatible & _META_UUID else raw[32:48]
         self.has_types = bool(incompatible & 1) if self.has_checksums else bool(features & 0x200)
         self.directory_block_size = self.block_size << min(raw[192], 8)
         self._inode_bits = self._group_log + inodes_log
@@ -139,11 +148,11 @@ class XfsInodes:
         if first not in self._verdicts:
             if len(self._verdicts) >= _MOST_VERDICTS:
                 self._verdicts.clear()
-            self._verdicts[first] = self._judged(data)
+            self._verdicts[first] = self._judged(first, data)
         return _Piece(first, first + len(data) // size, data, self._verdicts[first])
 
-    def _judged(self, data: bytes) -> bytes:
-        """Return a byte for each inode: 0 where it is one in use and its checksum is right, else it is looked at."""
+    def _judged(self, first: int, data: bytes) -> bytes:
+        """Return a byte for each inode: 0 where it is one in use, and its checksum and number are right."""
         size: int = self.inode_size
         count = len(data) // size
         if not self.has_checksums:
@@ -157,7 +166,8 @@ class XfsInodes:
             if data.startswith(_USED, start) and data[start + 2 : start + 4] != b"\0\0":
                 stored = data[start + _INODE_CHECKSUM : start + _INODE_CHECKSUM + 4]
                 found = padded_crc32c(bytes(cleared[start : start + size]))
-                verdicts[number] = found != int.from_bytes(stored, "little")
+                is_own = data[start + _NUMBER : start + _NUMBER + 8] == (first + number).to_bytes(8, "big")
+                verdicts[number] = found != int.from_bytes(stored, "little") or not is_own
         return bytes(verdicts)
 
     def runs(self, inode: Inode, problems: list[str]) -> Iterator[Run]:
@@ -241,6 +251,7 @@ class XfsInodes:
             attribute_format=raw[83],
             attribute_extents=struct.unpack_from(">I", raw, 76)[0] if flags & MANY_EXTENTS else attribute_extents,
             attribute_fork=raw[end:] if fork_end else b"",
+            own_number=struct.unpack_from(">Q", raw, _NUMBER)[0] if is_new else number,
         )
 
     def _records(self, inode: Inode, problems: list[str]) -> Iterator[tuple[int, int]]:

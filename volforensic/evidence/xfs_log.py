@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from volforensic.evidence.reader import Window
+from volforensic.evidence.xfs_superblocks import xfs_superblock
 
 _BLOCK = 512
 _HEADER_MAGIC = 0xFEEDBABE
@@ -20,7 +21,10 @@ _UNREPLAYED = "the log does not end with an unmount: the newest changes may be i
 
 def log_state(window: Window) -> str:
     """Return ``clean``, or a sentence that says what the newest changes of the filesystem are still in."""
-    superblock = window.read_at(0, 512)
+    copy = xfs_superblock(window)
+    if copy is None:
+        return "its superblock cannot be read"
+    superblock = copy.raw
     block_size, log_start, ag_blocks, log_blocks = _geometry(superblock)
     if not log_start:
         return "its log lies on another device"

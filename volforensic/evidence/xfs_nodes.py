@@ -10,6 +10,7 @@ import struct
 from volforensic.evidence.attributes import NOTHING_EXTENDED, XFS_FLAGS, attribute_names, xfs_device
 from volforensic.evidence.node import DEVICES, LINK_TARGET_LIMIT, TYPES, Extent, Node, Runs, checked_runs
 from volforensic.evidence.reader import Window
+from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_attributes import short_attributes
 from volforensic.evidence.xfs_inodes import (
     BIG_TIME,
@@ -23,7 +24,8 @@ from volforensic.evidence.xfs_inodes import (
 )
 
 _LINK_MAGIC = b"XSLM"
-_LINK_HEADER = 56
+_LINK_HEADER, _LINK_CHECKSUM = 56, 12
+_REALTIME = 1
 _MOST_PROBLEMS = 5
 _UNSOUND = "the checksum of its inode is wrong"
 _FILE, _DIRECTORY, _LINK = stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK
@@ -114,6 +116,7 @@ class XfsNodes:
             raise XfsError("it is not in use")
         kind = TYPES.get(stat.S_IFMT(inode.mode), "unknown")
         runs = self._runs(inode) if kind == "file" else Runs(())
+        wrong = [] if inode.own_number == inode.number else [f"its inode says that it is inode {inode.own_number}"]
         more = self._inodes.extended(inode)
         return Node(
             inode=inode.number,
@@ -127,9 +130,9 @@ class XfsNodes:
             changed=inode.changed,
             created=inode.created,
             links=inode.links,
-            link_target=self._link_target(inode) if kind == "symlink" else None,
+            link_target=self._link_target(inode, wrong) if kind == "symlink" else None,
             extents=runs.extents,
-            problems=(*runs.problems, *more.problems, *(() if inode.is_sound else (_UNSOUND,))),
+            problems=(*runs.problems, *more.problems, *wrong, *(() if inode.is_sound else (_UNSOUND,))),
             has_all_runs=not runs.problems,
             attributes=attribute_names(inode.flags, XFS_FLAGS, has_access_list=more.has_access_list),
             device=xfs_device(int.from_bytes(inode.fork[:4], "big")) if kind in DEVICES else None,
@@ -139,11 +142,13 @@ class XfsNodes:
     def _runs(self, inode: Inode) -> Runs:
         if inode.format == LOCAL:  # the bytes lie in the inode
             return Runs(None)
+        if inode.flags & _REALTIME and inode.size:
+            return Runs((), ("its bytes lie in the realtime section, which is not read",))
         problems: list[str] = []
         runs = checked_runs(self._inodes.extents(inode, problems), inode.size, self._window)
         return Runs(runs.extents, (*runs.problems, *dict.fromkeys(problems[:_MOST_PROBLEMS])))
 
-    def _link_target(self, inode: Inode) -> bytes:
+    def _link_target(self, inode: Inode, wrong: list[str]) -> bytes:
         if inode.size > LINK_TARGET_LIMIT:
             raise XfsError(f"a symbolic link of {inode.size} bytes")
         if inode.format == LOCAL:
@@ -151,9 +156,14 @@ class XfsNodes:
         parts: list[bytes] = []
         problems: list[str] = []
         for run in self._inodes.runs(inode, problems):
-            for index in range(min(run.length, LINK_TARGET_LIMIT // 256)):
-                data = self._inodes.read_block(run.block + index)
-                parts.append(data[_LINK_HEADER:] if data.startswith(_LINK_MAGIC) else data)
+            count = min(run.length, LINK_TARGET_LIMIT // 256)
+            data = b"".join(self._inodes.read_block(run.block + index) for index in range(count))
+            is_new = data.startswith(_LINK_MAGIC)
+            if is_new and not checksum_is_right(data, _LINK_CHECKSUM):  # one for all blocks of a run
+                wrong.append("the checksum of the block that holds where it leads is wrong")
+            elif self._inodes.has_checksums and not is_new:
+                wrong.append("the block that holds where it leads does not say so in its header")
+            parts.append(data[_LINK_HEADER:] if is_new else data)
         if problems:
             raise XfsError(problems[0])
         return b"".join(parts)[: inode.size]

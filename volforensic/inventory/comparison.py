@@ -45,6 +45,9 @@ def compare_volumes(
         reader = SECOND_READERS.get(volume.filesystem.type if volume.filesystem else "")
         if not volume.is_readable or reader is None:
             continue
+        if len(volume.devices) > 1:
+            yield _problem(volume, f"{reader} does not read a filesystem on several devices: it was not read twice")
+            continue
         with Inventory(scratch / f"second-{volume.index}.sqlite") as second:
             met = []
             for found in walk_volume(pool, source, volume, by_library=True):
@@ -53,9 +56,10 @@ def compare_volumes(
                 else:
                     second.add(found)
             second.index()
-            differences = _differences(volume, reader, inventory, second)
-            contents = _contents(pool, source, volume, inventory, second)
-            yield from _told(volume, reader, chain(differences, contents))
+            if next(iter(second), None) is not None:
+                differences = _differences(volume, reader, inventory, second)
+                contents = _contents(pool, source, volume, inventory, second)
+                yield from _told(volume, reader, chain(differences, contents))
         if met:
             yield _problem(volume, f"{reader} met {len(met)} problems of its own, the first: {met[0].reason}")
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from volforensic.evidence.filesystems import open_filesystem
 from volforensic.evidence.layout import VolumeFacts
-from volforensic.evidence.node import Extent, Reader
+from volforensic.evidence.node import Extent, Reader, WrongChecksumsError
 from volforensic.evidence.reader import Window
 from volforensic.medium import Medium
 
@@ -17,11 +17,15 @@ _ZEROS = bytes(BLOCK_SIZE)
 
 
 class Loss(NamedTuple):
-    """A byte range of the file (of its decompressed bytes, where it is compressed) that was not read, and why."""
+    """A byte range of the file (of its decompressed bytes, where it is compressed) that was not read, and why.
+
+    ``is_lost`` is false where the bytes came and are not what was written: their checksum is wrong.
+    """
 
     offset: int
     length: int
     reason: str
+    is_lost: bool = True
 
     def __str__(self) -> str:
         """Return the loss as a sentence."""
@@ -68,7 +72,10 @@ def filesystem_opener(medium: Medium, volumes: dict[int, VolumeFacts]) -> OpenFi
     @cache
     def opened(volume: int) -> Reader:
         facts = volumes[volume]
-        return open_filesystem(facts.kind, Window(medium, facts.offset, facts.length), lambda _: None)
+        window = Window(medium, facts.offset, facts.length)
+        return open_filesystem(
+            facts.kind, window, lambda _: None, devices=facts.devices, is_verifying=facts.is_verified
+        )
 
     return opened
 
@@ -92,6 +99,10 @@ def _through_filesystem(entry: StoredFile, filesystem: OpenFilesystem, losses: l
         for start, data in filesystem(entry.volume).chunks(entry.tree, entry.inode):
             yield Block(start, data[: max(0, entry.size - start)])
             position = start + len(data)
+    except WrongChecksumsError as error:
+        for first, length in error.ranges:
+            kept = max(0, min(length, entry.size - first))
+            losses.append(Loss(first, kept, "the checksum of these bytes is wrong", is_lost=False))
     except Exception as error:  # noqa: BLE001 - the libraries' errors have no common root; what was read is kept
         reason = f"the filesystem could not be read: {error or type(error).__name__}"[:300]
         losses.append(Loss(position, max(0, entry.size - position), reason))
@@ -128,7 +139,7 @@ def merged(losses: list[Loss]) -> list[Loss]:
     joined: list[Loss] = []
     for loss in sorted(losses):
         last = joined[-1] if joined else None
-        if last is not None and last.offset + last.length >= loss.offset:
+        if last is not None and last.offset + last.length >= loss.offset and last.is_lost == loss.is_lost:
             joined[-1] = last._replace(length=max(last.length, loss.offset + loss.length - last.offset))
         else:
             joined.append(loss)

@@ -40,7 +40,7 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
     """A file and what its bytes are; ``examination`` is None where its first bytes were not worth more.
 
     ``losses`` are the byte ranges that were not read: they count as NUL bytes in the hashes, like those that the
-    filesystem's damage hides.
+    filesystem's damage hides. Those that are not lost came and have a wrong checksum: the hash is of them as they are.
     """
 
     entry: FileEntry
@@ -55,9 +55,10 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
         if self.examination is None:
             return {}
         row = self.examination.row()
-        if self.losses or not self.entry.has_all_runs:
+        if any(loss.is_lost for loss in self.losses) or not self.entry.has_all_runs:
             for name in ("sha256", *self.examination.others):
                 row[f"{name}_partial"] = row.pop(name)
+        if self.losses or not self.entry.has_all_runs:
             row["problems"] = [*row.get("problems", ()), *map(str, self.losses[:_MOST_LOSSES])]
         return row
 
@@ -169,6 +170,7 @@ def _problem(file: FileToExamine, reason: str, loss: Loss | None = None) -> Prob
     return Problem(
         stage="files",
         reason=reason,
+        lost=loss is None or loss.is_lost,
         volume=entry.volume,
         inode=entry.inode,
         offset=None if loss is None else loss.offset,

@@ -109,7 +109,9 @@ def _of_volume(pool: Pool, source: SourceHandle, volume: Volume) -> Iterator[Fre
         return
     task = Task(
         function="volforensic.evidence.free_space:read_free_space",
-        arguments=SpaceArguments(volume=volume.index, offset=volume.offset, length=volume.length, kind=kind),
+        arguments=SpaceArguments(
+            volume=volume.index, offset=volume.offset, length=volume.length, kind=kind, devices=volume.devices
+        ),
         message_type=SpaceMessage,
         source=source,
         limits=_LIMITS,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from volforensic.evidence.layout import Volume
-from volforensic.evidence.node import HARMLESS
+from volforensic.evidence.node import HARMLESS, TOLD_BY_TREE
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.walk import BATCH, LONGEST_PATH, MOST_ENTRIES, WalkArguments, WalkMessage
 from volforensic.record import Problem, text_fields
@@ -95,6 +95,7 @@ def _task(source: SourceHandle, volume: Volume, skipped: list[int], received: in
         skipped=skipped,
         received=received,
         by_library=by_library,
+        devices=volume.devices,
     )
     return Task(
         function="volforensic.inventory.walk:walk_filesystem",
@@ -128,6 +129,7 @@ class _WalkCheck:
 def _refused(entries: list[FileEntry], volume: Volume) -> str:
     """Return what cannot be of the entries; the decoder has seen to their types, kinds and attributes."""
     index, begin, end = volume.index, volume.offset, volume.offset + volume.length
+    others = [(device.offset, device.offset + device.length) for device in volume.devices]
     for entry in entries:
         path = entry.path
         if path[:1] != b"/" or len(path) > LONGEST_PATH + _LONGEST_NAME:
@@ -137,18 +139,21 @@ def _refused(entries: list[FileEntry], volume: Volume) -> str:
         for file_offset, source_offset, length in entry.extents or ():
             if length <= 0 or file_offset < 0:
                 return "an extent has no place in its file"
-            if source_offset < begin or source_offset + length > end:
+            if (source_offset < begin or source_offset + length > end) and not any(
+                first <= source_offset and source_offset + length <= last for first, last in others
+            ):
                 return "an extent lies outside the volume"
     return ""
 
 
 def _entry_problems(entries: list[FileEntry]) -> Iterator[Problem]:
     for entry in entries:
-        if entry.problems and entry.allocated:
+        told = [problem for problem in entry.problems if problem not in TOLD_BY_TREE]
+        if told and entry.allocated:
             yield Problem(
                 stage="inventory",
-                reason="; ".join(entry.problems),
-                lost=not entry.has_inode or any(problem not in HARMLESS for problem in entry.problems),
+                reason="; ".join(told),
+                lost=not entry.has_inode or any(problem not in HARMLESS for problem in told),
                 volume=entry.volume,
                 inode=entry.inode,
                 **text_fields("source", entry.path),

@@ -5,8 +5,18 @@ from collections.abc import Iterator
 
 import msgspec
 
+from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.filesystems import open_filesystem, open_with_library
-from volforensic.evidence.node import FILE_TYPES, REACHED_BEFORE, TIME_OUT_OF_RANGE, Listed, Node, Reader
+from volforensic.evidence.node import (
+    FILE_TYPES,
+    REACHED_BEFORE,
+    TIME_OUT_OF_RANGE,
+    Listed,
+    Node,
+    Reader,
+    Remarking,
+    VolumeRemark,
+)
 from volforensic.evidence.reader import Window
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.orphans import Orphans
@@ -33,6 +43,7 @@ class WalkArguments(msgspec.Struct, frozen=True, kw_only=True):
     skipped: list[int] = []
     received: int = 0
     by_library: bool = False
+    devices: list[DeviceRange] = []
 
 
 class WalkMessage(msgspec.Struct, frozen=True, array_like=True):
@@ -49,8 +60,11 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
     """
     given = msgspec.convert(arguments, WalkArguments)
     window = Window(place.source, given.offset, given.length)
-    opened = open_with_library if given.by_library else open_filesystem
-    reader = opened(given.kind, window, place.begin_item, frozenset(given.skipped))
+    skipped = frozenset(given.skipped)
+    if given.by_library:
+        reader = open_with_library(given.kind, window, place.begin_item, skipped)
+    else:
+        reader = open_filesystem(given.kind, window, place.begin_item, skipped, given.devices)
     entries: list[FileEntry] = []
     problems: list[Problem] = []
     count = weight = 0
@@ -88,6 +102,17 @@ def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator
         yield from _below(reader, given, place, visited, waiting, is_orphan=True)
     for reason, inode, is_loss in orphans.remarks():
         yield _problem(given, b"/", inode, reason, lost=is_loss)
+    for reason, is_loss in _remarks(reader):
+        yield Problem(stage="inventory", reason=reason, lost=is_loss, volume=given.volume)
+
+
+def _remarks(reader: Reader) -> Iterator[VolumeRemark]:
+    """Yield what the reader says of the volume's own structures."""
+    try:
+        yield from reader.remarks() if isinstance(reader, Remarking) else ()
+    except Exception as error:  # noqa: BLE001 - as in _guarded: the walk itself is complete
+        reason = f"the volume's own structures could not be checked: {error or type(error).__name__}"
+        yield VolumeRemark(reason[:300], is_loss=True)
 
 
 def _below(  # noqa: PLR0913 - the walk's state, shared by its two beginnings: the root, and inodes without a name

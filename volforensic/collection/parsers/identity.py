@@ -23,12 +23,17 @@ _NO_HOMES = (b"/", b"/nonexistent", b"/dev/null")
 
 
 class FstabEntry(msgspec.Struct, frozen=True):
-    """One line of fstab(5): what is mounted where."""
+    """One line of fstab(5), or a systemd mount unit: what is mounted where.
+
+    ``unit`` is the unit's path, empty for a line of fstab. A unit that nothing enables is not mounted at boot.
+    """
 
     device: bytes
     mount_point: bytes
     type: str
     options: str
+    unit: bytes = b""
+    is_enabled: bool = True
 
 
 def os_release(data: bytes) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """EWF: the disk images of EnCase, FTK Imager, SMART and libewf (.E01, .s01), in one file or many.
 
 Source: ASR Data's "Expert Witness Compression Format Specification" (2002) and libewf's documentation of the format.
-Version 2 (.Ex01) and logical evidence (.L01, .Lx01) are named and not read.
+Version 2 (.Ex01) and logical evidence (.L01, .Lx01) are not read.
 """
 
 from collections.abc import Sequence
@@ -9,39 +9,32 @@ from collections.abc import Sequence
 from volforensic.evidence.containers.container import ContainerFacts, NamedFile, NoteFault, Reference
 from volforensic.evidence.containers.ewf_disk import EwfDisk
 from volforensic.evidence.containers.ewf_names import segment_names
-from volforensic.evidence.containers.ewf_sections import LOGICAL_SIGNATURE, SIGNATURE, segment_number
+from volforensic.evidence.containers.ewf_sections import SIGNATURE, segment_number
 from volforensic.evidence.containers.ewf_set import SegmentSet, pieces_of, segment_set, table_problems
 from volforensic.evidence.containers.ewf_text import acquisition, read_errors, stored_hashes, volume_details
 from volforensic.evidence.containers.parts import ContainerError
 from volforensic.medium import Medium
-from volforensic.record import Problem
 
-_REFUSED = {
-    LOGICAL_SIGNATURE: "logical evidence (L01): it holds files, not a disk; export them with the tool that made it",
-    b"EVF2\r\n\x81\0": "EWF version 2 (Ex01), which is not read; acquire it again as E01 (ewfexport, EnCase)",
-    b"LEF2\r\n\x81\0": "logical evidence of EWF version 2 (Lx01): it holds files, not a disk; export them",
-}
 _FIRST_NAMES = 99
 
 
 def recognises(first: NamedFile) -> bool:
-    """Say whether the file begins with a signature of the family; some of it is refused by name in ``look``."""
-    signature = first.medium.read_at(0, 8)
-    return signature == SIGNATURE or signature in _REFUSED
+    """Say whether the file begins with the signature of the first version; ``unsupported`` names its relatives."""
+    return first.medium.read_at(0, 8) == SIGNATURE
 
 
 def look(files: Sequence[NamedFile]) -> ContainerFacts:
     """Return what the image says of itself, and the names of its segments: more until the last one is found.
 
     Raises:
-        ContainerError: For what is refused, and where nothing says how large the disk is.
+        ContainerError: For a segment that is not the first, and where nothing says how large the disk is.
     """
     _check(files[0])
     found = segment_set(files)
     pieces, problems = pieces_of(found)
     hashes, hash_problems = stored_hashes(found.segments)
     problems = [
-        *(Problem(stage="source", reason=reason, lost=False) for reason in found.oddities),
+        *found.problems,
         *problems,
         *table_problems(found.volume, pieces),
         *hash_problems,
@@ -69,9 +62,6 @@ def open_container(files: Sequence[NamedFile], parent: Medium | None, note: Note
 
 
 def _check(first: NamedFile) -> None:
-    signature = first.medium.read_at(0, 8)
-    if signature in _REFUSED:
-        raise ContainerError(f"this is {_REFUSED[signature]}")
     number = segment_number(first.medium)
     if number != 1:
         raise ContainerError(f"this is segment {number} of an EWF image; name the first one (.E01)")

@@ -5,7 +5,7 @@ Source: libewf's documentation of the format, "Data chunk": zlib with its own Ad
 
 import zlib
 
-from volforensic.evidence.containers.parts import unreadable
+from volforensic.evidence.containers.mapped import unreadable
 
 
 def longest_stored(chunk_size: int) -> int:

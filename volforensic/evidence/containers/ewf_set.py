@@ -4,6 +4,7 @@ A table does not say which chunks of the disk it has: they are counted from the 
 they are counted from the end, if the last segment is there: so one hole costs no more than itself.
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -12,14 +13,9 @@ import msgspec
 from volforensic.evidence.containers.container import NamedFile
 from volforensic.evidence.containers.ewf_disk import Piece
 from volforensic.evidence.containers.ewf_names import segment_name
-from volforensic.evidence.containers.ewf_sections import (
-    SIGNATURE,
-    Segment,
-    Table,
-    Volume,
-    segment_of,
-    table_entries,
-)
+from volforensic.evidence.containers.ewf_rebuild import rebuilt
+from volforensic.evidence.containers.ewf_sections import SIGNATURE, Segment, Volume, segment_of
+from volforensic.evidence.containers.ewf_tables import Hole, Table, table_entries, tables_of
 from volforensic.evidence.containers.parts import ContainerError
 from volforensic.medium import Medium
 from volforensic.record import Problem, text
@@ -29,16 +25,16 @@ _NAMED_AT_MOST = 8
 
 
 class SegmentSet(NamedTuple):
-    """The segments that belong together, by number, and what is odd about the files."""
+    """The segments that belong together, by number, and what is wrong with the files."""
 
     first_name: bytes
     segments: list[Segment]
     volume: Volume
-    oddities: list[str]
+    problems: list[Problem]
 
 
 class _Part(NamedTuple):
-    """A table of a segment, or a hole: no table, and why."""
+    """A table of a segment, and what was odd about it; or a hole: no table, and why."""
 
     medium: Medium | None
     table: Table | None
@@ -66,7 +62,8 @@ def segment_set(files: Sequence[NamedFile]) -> SegmentSet:
             oddities += _misnamed(files[0].name, segment)
     segments = [found[number] for number in sorted(found)]
     oddities += [f"{text(segment.file.name)}: {reason}" for segment in segments for reason in segment.oddities[:8]]
-    return SegmentSet(files[0].name, segments, _volume(segments, oddities), oddities)
+    problems = [Problem(stage="source", reason=reason, lost=False) for reason in oddities]
+    return SegmentSet(files[0].name, segments, _volume(segments, problems), problems)
 
 
 def _misnamed(first: bytes, segment: Segment) -> list[str]:
@@ -91,14 +88,18 @@ def _foreign(first: Segment, other: Segment) -> str:
     return ""
 
 
-def _volume(segments: list[Segment], oddities: list[str]) -> Volume:
+def _volume(segments: list[Segment], problems: list[Problem]) -> Volume:
     """Return the first sound description of the disk in the set; ContainerError where none can be used."""
     volumes = [volume for segment in segments for volume in segment.volumes if volume.sector_size]
     sound = [volume for volume in volumes if volume.is_sound and (volume.sectors or volume.chunks)]
     if not volumes:
         raise ContainerError("no section of the EWF image says how large its disk is")
-    if not segments[0].volumes or not sound or sound[0] != volumes[0]:
-        oddities.append("the volume section of the EWF image is damaged; what is known of the disk may be wrong")
+    if not sound:
+        reason = "the volume section of the EWF image has a wrong checksum: the disk's size may be another"
+        problems.append(Problem(stage="source", reason=reason))
+    elif not segments[0].volumes or sound[0] != volumes[0]:
+        reason = "the volume section of the EWF image is damaged; its copy in another section or segment is used"
+        problems.append(Problem(stage="source", reason=reason, lost=False))
     volume = (sound or volumes)[0]
     if volume.sectors == 0:
         volume = volume._replace(sectors=volume.chunks * volume.chunk_sectors)
@@ -127,6 +128,9 @@ def pieces_of(found: SegmentSet) -> tuple[list[Piece], list[Problem]]:
         pieces.append(Piece(here, rest - here, None, None, reason))
     pieces += _counted(behind, rest, total)
     problems = [_lost(found.volume, piece) for piece in pieces if piece.table is None]
+    problems += [
+        Problem(stage="source", reason=part.reason, lost=False) for part in parts if part.table and part.reason
+    ]
     held = sum(part.table.chunks for part in parts if part.table)
     if held > total:
         reason = f"the EWF image holds {held} chunks and its disk has {total}: what is behind its end is not read"
@@ -147,15 +151,27 @@ def _parts(found: SegmentSet) -> Iterator[_Part]:
     for segment in found.segments:
         if segment.number > number + 1:
             yield _Part(None, None, _missing(found.first_name, number + 1, segment.number - 1))
-        for table in segment.tables:
-            yield _Part(segment.file.medium, table, "")
-        if segment.gap:
-            yield _Part(None, None, f"{text(segment.file.name)} is damaged: {segment.gap}")
+        for item in tables_of(segment):
+            if isinstance(item, Table):
+                yield _Part(segment.file.medium, item, "")
+            else:
+                yield from _filled(segment, item, found.volume)
         number = segment.number
         if segment.is_last:
             return
-    if not found.segments[-1].gap:
+    if segment.sections[-1].kind == b"next":
         yield _Part(None, None, f"{_missing(found.first_name, number + 1, number + 1)}, and all after it")
+
+
+def _filled(segment: Segment, hole: Hole, volume: Volume) -> Iterator[_Part]:
+    """Yield what of a hole can be found again, and what is left of it."""
+    name = text(segment.file.name)
+    table, is_whole = rebuilt(segment.file.medium, hole.sectors, volume) if hole.sectors else (None, False)
+    if table:
+        reason = f"{name} is damaged: {hole.reason}; {table.chunks} chunks were found without a table"
+        yield _Part(segment.file.medium, table, reason)
+    if hole.is_open or not is_whole:
+        yield _Part(None, None, f"{name} is damaged: {hole.reason}")
 
 
 def _missing(first: bytes, start: int, stop: int) -> str:
@@ -171,14 +187,28 @@ def _lost(volume: Volume, piece: Piece) -> Problem:
 
 
 def table_problems(volume: Volume, pieces: Sequence[Piece]) -> Iterator[Problem]:
-    """Read all tables and yield what is wrong with them."""
+    """Read all tables and yield what is wrong with them, and which chunks they have behind the end of their file."""
     for piece in pieces:
         if piece.table is None or piece.medium is None:
             continue
         try:
-            _, reason = table_entries(piece.medium, piece.table)
+            entries, reason = table_entries(piece.medium, piece.table)
         except ContainerError as error:
             yield _lost(volume, piece._replace(reason=str(error)))
             continue
         if reason:
             yield msgspec.structs.replace(_lost(volume, piece._replace(reason=reason)), lost=False)
+        if any(end > piece.medium.size for _, end in piece.table.regions):
+            yield from _cut_off(volume, piece, entries, piece.table.base, piece.medium.size)
+
+
+def _cut_off(volume: Volume, piece: Piece, entries: bytes, base: int, size: int) -> Iterator[Problem]:
+    """Yield a problem for the chunks that do not end before the file does: they follow each other in it."""
+    places = [(word & 0x7FFFFFFF) + base for (word,) in struct.iter_unpack("<I", entries)]
+    ends = [*places[1:], size + 1]
+    first = next(number for number, end in enumerate(ends) if end > size)
+    lost = piece._replace(first=piece.first + first, chunks=piece.chunks - first)
+    if lost.chunks > 0:
+        yield _lost(
+            volume, lost._replace(reason=f"these chunks lie behind the end of their file, which has {size} bytes")
+        )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from volforensic.evidence.containers import ewf, qcow1, qcow2, split_raw, vdi, vhd, vhdx, vmdk
 from volforensic.evidence.containers.container import ContainerFacts, NamedFile, NoteFault
 from volforensic.medium import Medium
 
@@ -20,4 +21,13 @@ class Format(Protocol):
         """Return the logical disk."""
 
 
-FORMATS: Mapping[str, Format] = {}
+FORMATS: Mapping[str, Format] = {
+    "ewf": ewf,
+    "qcow2": qcow2,
+    "qcow": qcow1,
+    "vmdk": vmdk,
+    "vhdx": vhdx,
+    "vdi": vdi,
+    "vhd": vhd,
+    "split raw": split_raw,  # by its name: a container may be cut in parts as well, but none of these formats is
+}

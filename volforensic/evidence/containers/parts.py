@@ -1,41 +1,48 @@
-"""What readers of containers share: bytes that must be there, small structures in pages, runs of the logical disk."""
+"""What readers of containers share: structures that must be there, names and ids, runs of bits, a disk with an id."""
 
-import errno
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from volforensic.evidence.containers.mapped import MappedMedium, Pages, Piece
 from volforensic.medium import Medium
 
-_PAGE, _PAGES_KEPT = 64 << 10, 32
 _LONGEST_TEXT = 2000
-_BIT_RUNS = re.compile("0+|1+")
+_AROUND = 512
+_BITS_AT_ONCE = 512
+_BIT_RUN = re.compile("0+|1+")
 
 
 class ContainerError(ValueError):
     """A structure of a container is not what it can be: which field, and its value."""
 
 
-class Run(NamedTuple):
-    """A run of the logical disk and where its bytes come from.
+class IdentifiedDisk(NamedTuple):
+    """A disk and what a child names it by; see ``Medium``."""
 
-    ``place`` is the first byte in the file (origin ``file``) or in the parent, ``reason`` why they are ``lost``.
-    """
+    disk: MappedMedium
+    identity: str
 
-    origin: Literal["file", "parent", "zeros", "lost"]
-    length: int
-    place: int = 0
-    reason: str = ""
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return self.disk.size
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """Return the bytes; see ``Medium``."""
+        return self.disk.read_at(position, size)
 
 
-RunsOf = Callable[[int, int], Iterator[Run]]
+def identity_of(parent: Medium | None) -> str:
+    """Return what a child names the disk by; nothing where it is no disk of that kind, or there is none."""
+    return parent.identity if isinstance(parent, IdentifiedDisk) else ""
 
 
-def unreadable(reason: str) -> OSError:
-    """Return the error for bytes that cannot be had."""
-    return OSError(errno.EIO, reason)
+def parent_piece(parent: Medium | None, position: int, length: int, name: str = "the parent disk") -> Piece:
+    """Return the piece that is a parent's; it is followed by zeros where it is the shorter one."""
+    if parent is None:
+        return Piece(length, reason=f"these bytes lie in {name}, which is not there")
+    return Piece(length, parent, position, is_padded=True)
 
 
 def exactly(medium: Medium, position: int, size: int, name: str) -> bytes:
@@ -44,6 +51,24 @@ def exactly(medium: Medium, position: int, size: int, name: str) -> bytes:
     if len(data) < size:
         raise ContainerError(f"{name} at {position} has {size} bytes and the file {medium.size}")
     return data
+
+
+def held(medium: Medium, position: int, size: int) -> bytes:
+    """Return bytes of a structure that there is a copy of, or that can be done without; none where they do not come."""
+    try:
+        return medium.read_at(position, size)
+    except OSError:
+        return b""
+
+
+def read_around(medium: Medium, position: int, size: int) -> bytes:
+    """Return bytes to search in, with zeros for the sectors that cannot be read."""
+    size = min(size, medium.size - position)
+    if data := held(medium, position, size):
+        return data
+    places = range(position, position + size, _AROUND)
+    parts = ((place, min(_AROUND, position + size - place)) for place in places)
+    return b"".join(held(medium, place, length).ljust(length, b"\0") for place, length in parts)
 
 
 def last_component(name: str) -> str:
@@ -62,108 +87,15 @@ def short_text(text: str) -> str:
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} … ({len(text)} characters)"
 
 
-class Pages:
-    """Small structures of a file, read in pages that are kept: tables and bitmaps of any size cost the same."""
+def bit_run(bitmap: Pages, place: int, first: int, count: int, order: Literal["big", "little"]) -> tuple[bool, int]:
+    """Return whether bit ``first`` of the bitmap at ``place`` is set, and how many from there on are the same.
 
-    def __init__(self, medium: Medium) -> None:
-        """Keep the pages of ``medium``."""
-        self.size = medium.size
-        self._medium = medium
-        self._page = lru_cache(_PAGES_KEPT)(self._read_page)
-
-    def read_at(self, position: int, size: int) -> bytes:
-        """Return bytes; fewer where the file ends; see ``Medium``."""
-        if position < 0 or size <= 0:
-            return b""
-        first, start = divmod(position, _PAGE)
-        if start + size <= _PAGE:
-            return self._page(first)[start : start + size]
-        if size > _PAGE * 4:
-            return self._medium.read_at(position, size)
-        pages = range(first, (position + size - 1) // _PAGE + 1)
-        return b"".join(self._page(number) for number in pages)[start : start + size]
-
-    def _read_page(self, number: int) -> bytes:
-        return self._medium.read_at(number * _PAGE, _PAGE)
-
-
-class MappedDisk:
-    """A logical disk whose bytes a map of runs finds in a file and in a parent.
-
-    ``runs(position, size)`` gives the runs of a range in order; together they have its length. A parent that is
-    shorter than the disk is followed by zeros. ``identity`` is what a child names this disk by.
+    Of ``count`` bits at most, and of no more than are worth reading at once. ``order``: which bit of a byte is first.
+    Raises ``EIO`` where the bitmap lies outside its file.
     """
-
-    def __init__(
-        self, medium: Medium, size: int, runs: RunsOf, parent: Medium | None = None, *, identity: str = ""
-    ) -> None:
-        """Read by ``runs`` from ``medium``, the container's file, and from ``parent``."""
-        self.size = size
-        self.identity = identity
-        self._medium = medium
-        self._runs = runs
-        self._parent = parent
-
-    def read_at(self, position: int, size: int) -> bytes:
-        """Return the bytes of the logical disk; see ``Medium``."""
-        size = min(size, self.size - position)
-        if position < 0 or size <= 0:
-            return b""
-        parts = [self._bytes(run) for run in _merged(self._runs(position, size))]
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _bytes(self, run: Run) -> bytes:
-        if run.origin == "zeros":
-            return bytes(run.length)
-        if run.origin == "file":
-            return self._file_bytes(run)
-        if run.origin == "parent" and self._parent is not None:
-            return self._parent.read_at(run.place, run.length).ljust(run.length, b"\0")
-        raise unreadable(run.reason or "these bytes lie in the parent disk, which is not there")
-
-    def _file_bytes(self, run: Run) -> bytes:
-        data = self._medium.read_at(run.place, run.length)
-        if len(data) < run.length:
-            raise unreadable(f"the file ends at {self._medium.size}; data at {run.place + len(data)} lies behind that")
-        return data
-
-
-def _merged(runs: Iterable[Run]) -> Iterator[Run]:
-    before: Run | None = None
-    for run in runs:
-        if before is not None and before.origin == run.origin and _continues(before, run):
-            before = before._replace(length=before.length + run.length)
-            continue
-        if before is not None:
-            yield before
-        before = run
-    if before is not None:
-        yield before
-
-
-def _continues(before: Run, run: Run) -> bool:
-    return run.origin == "zeros" or (run.origin != "lost" and before.place + before.length == run.place)
-
-
-def bit_runs(bitmap: bytes, first: int, count: int, *, order: Literal["big", "little"]) -> Iterator[tuple[bool, int]]:
-    """Yield (set, number of bits) for ``count`` bits from bit ``first`` on; ``order``: which bit of a byte is first."""
-    digits = f"{int.from_bytes(bitmap, order):0{len(bitmap) * 8}b}"
-    if order == "little":
-        digits = digits[::-1]
-    for match in _BIT_RUNS.finditer(digits, first, first + count):
-        yield match[0][0] == "1", len(match[0])
-
-
-def split_blocks(position: int, size: int, block_size: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (block, first byte in it, number of bytes) for each block that a range touches."""
-    while size > 0:
-        block, start = divmod(position, block_size)
-        length = min(size, block_size - start)
-        yield block, start, length
-        position += length
-        size -= length
-
-
-def is_zero(data: bytes) -> bool:
-    """Say whether there is nothing but zeros."""
-    return data.count(0) == len(data)
+    byte, bit = divmod(first, 8)
+    count = min(count, _BITS_AT_ONCE)
+    bits = bitmap.read(place + byte, (bit + count + 7) // 8)
+    digits = f"{int.from_bytes(bits, order):0{len(bits) * 8}b}"
+    match = _BIT_RUN.match(digits if order == "big" else digits[::-1], bit, bit + count)
+    return (match[0][0] == "1", len(match[0])) if match else (False, count)

@@ -52,6 +52,14 @@ def named_unsupported(head: bytes) -> str:
     return ""
 
 
+def named_container(window: Medium) -> str:
+    """Return which container a whole file is that is not opened, and what to do with it; "" where none is known."""
+    try:
+        return named_unsupported(window.read_at(0, 512)) or named_by_trailer(window)
+    except OSError:
+        return ""
+
+
 def named_by_trailer(medium: Medium) -> str:
     """Return the same for what is only known by the file's last 512 bytes: Apple's disk image (DMG)."""
     tail = medium.read_at(max(0, medium.size - 512), 512)

@@ -5,20 +5,20 @@ block/vdi.c. All numbers are little-endian. A block that is not there is the par
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from volforensic.evidence.containers.block_faults import BlockTable, table_problems
-from volforensic.evidence.containers.container import ContainerFacts, Fault, NamedFile, NoteFault
+from volforensic.evidence.containers.container import ContainerFacts, Fault, NamedFile, NoteFault, Reference
+from volforensic.evidence.containers.mapped import MappedMedium, Noted, Pages, Piece
 from volforensic.evidence.containers.parts import (
     ContainerError,
-    MappedDisk,
-    Pages,
-    Run,
+    IdentifiedDisk,
     exactly,
     guid_text,
+    identity_of,
+    parent_piece,
     short_text,
-    split_blocks,
 )
 from volforensic.medium import Medium
 from volforensic.record import Problem
@@ -52,6 +52,11 @@ class _Header(NamedTuple):
     parent_changed: str
 
     @property
+    def has_parent(self) -> bool:
+        """Whether blocks that are not there are a parent's."""
+        return bool(self.parent) or self.kind == _DIFFERENCING
+
+    @property
     def stride(self) -> int:
         """Bytes from one block of the file to the next."""
         return self.block_size + self.extra
@@ -63,28 +68,30 @@ def recognises(first: NamedFile) -> bool:
 
 
 def look(files: Sequence[NamedFile]) -> ContainerFacts:
-    """Return what the VDI says of itself; ContainerError where its header does not fit its file."""
+    """Return what the VDI says of itself; ContainerError where its header does not fit its file.
+
+    A parent is known by its UUID only: its name is that which VirtualBox gives the snapshots that it makes.
+    """
     medium = files[0].medium
     header = _header(medium)
     problems = list(table_problems(_BlockMap(medium, header).table()))
-    if header.parent:
-        reason = f"the VDI is differencing: it needs its parent with UUID {header.parent}, which it does not name"
-        problems.append(Problem(stage="source", reason=reason))
-    elif header.kind == _DIFFERENCING:
+    if header.kind == _DIFFERENCING and not header.parent:
         problems.append(Problem(stage="source", reason="the VDI is differencing and has no UUID of a parent"))
     kind = f"VDI {_KINDS.get(header.kind, 'of an unknown type')}"
-    return ContainerFacts(kind=kind, size=header.size, details=_details(header), problems=problems)
+    parent = [Reference(name=f"{{{header.parent}}}.vdi".encode(), role="parent")] if header.parent else []
+    return ContainerFacts(kind=kind, size=header.size, references=parent, details=_details(header), problems=problems)
 
 
 def open_container(files: Sequence[NamedFile], parent: Medium | None, note: NoteFault) -> Medium:
     """Return the logical disk. A parent with another UUID is noted; without one its blocks cannot be read."""
     medium = files[0].medium
     header = _header(medium)
-    found = getattr(parent, "identity", "")
+    found = identity_of(parent)
     if header.parent and found and found != header.parent:
         reason = f"the parent that was found has the UUID {found}, and the disk wants {header.parent}"
         note(Fault(0, header.size, reason, lost=False))
-    return MappedDisk(medium, header.size, _BlockMap(medium, header).runs, parent, identity=header.identity)
+    disk = MappedMedium(header.size, _BlockMap(medium, header, parent).find, Noted(note))
+    return IdentifiedDisk(disk, header.identity)
 
 
 def _details(header: _Header) -> dict[str, str]:
@@ -148,8 +155,10 @@ def _uuid(raw: bytes) -> str:
 class _BlockMap:
     """The map of a VDI: for each block of the disk, which block of the file it is."""
 
-    def __init__(self, medium: Medium, header: _Header) -> None:
+    def __init__(self, medium: Medium, header: _Header, parent: Medium | None = None) -> None:
+        self._medium = medium
         self._pages = Pages(medium)
+        self._parent = parent
         self._header = header
 
     def table(self) -> BlockTable:
@@ -157,22 +166,21 @@ class _BlockMap:
         header = self._header
         return BlockTable("VDI", header.size, header.block_size, header.blocks, self._pages.size, self._place_of)
 
-    def runs(self, position: int, size: int) -> Iterator[Run]:
-        """Yield the runs of a range of the disk."""
+    def find(self, position: int) -> Piece:
+        """Return the piece that begins at a position of the disk."""
         header = self._header
-        absent: Run = Run("parent", 0) if header.parent or header.kind == _DIFFERENCING else Run("zeros", 0)
-        reason = f"these bytes lie in the parent with UUID {header.parent or 'that is not given'}, which is not there"
-        for block, start, length in split_blocks(position, size, header.block_size):
-            if block >= header.blocks:
-                yield Run("lost", length, reason=f"the VDI's map has {header.blocks} blocks and this is {block}")
-                continue
-            number = self._entry(block)
-            if number == _FREE:
-                yield absent._replace(length=length, place=block * header.block_size + start, reason=reason)
-            elif number == _DISCARDED:
-                yield Run("zeros", length)
-            else:
-                yield Run("file", length, self._place(number) + start)
+        block, start = divmod(position, header.block_size)
+        length = header.block_size - start
+        if block >= header.blocks:
+            reason = f"the VDI's map has {header.blocks} blocks and these lie behind them"
+            return Piece(header.size - position, reason=reason)
+        number = self._entry(block)
+        if number < _DISCARDED:
+            return Piece(length, self._medium, self._place(number) + start)
+        if number == _FREE and header.has_parent:
+            name = f"the parent with UUID {header.parent or 'that is not given'}"
+            return parent_piece(self._parent, position, length, name)
+        return Piece(length)
 
     def _place_of(self, block: int) -> int | None:
         number = self._entry(block)
@@ -182,4 +190,4 @@ class _BlockMap:
         return self._header.data_at + number * self._header.stride + self._header.extra
 
     def _entry(self, block: int) -> int:
-        return int.from_bytes(self._pages.read_at(self._header.map_at + 4 * block, 4), "little")
+        return int.from_bytes(self._pages.read(self._header.map_at + 4 * block, 4), "little")

@@ -6,20 +6,17 @@ write is never larger for the disks they make, and is shown.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from volforensic.evidence.containers.block_faults import BlockTable, table_problems
 from volforensic.evidence.containers.container import ContainerFacts, Fault, NamedFile, NoteFault, Reference
+from volforensic.evidence.containers.mapped import Finder, MappedMedium, Noted, Pages, Piece
 from volforensic.evidence.containers.parts import (
-    MappedDisk,
-    Pages,
-    Run,
-    RunsOf,
-    bit_runs,
-    is_zero,
+    IdentifiedDisk,
+    bit_run,
+    identity_of,
     last_component,
-    split_blocks,
-    unreadable,
+    parent_piece,
 )
 from volforensic.evidence.containers.vhd_header import (
     FIXED,
@@ -36,7 +33,8 @@ from volforensic.medium import Medium
 from volforensic.record import Problem
 
 _UNALLOCATED = 0xFFFFFFFF
-_BLOCKS_NOTED = 64
+_CHECKED_KEPT = 1 << 16
+_SECTORS_CHECKED = 1 << 16
 
 
 def recognises(first: NamedFile) -> bool:
@@ -53,7 +51,7 @@ def look(files: Sequence[NamedFile]) -> ContainerFacts:
         return ContainerFacts(kind=f"VHD {KINDS[FIXED]}", size=footer.size, details=_details(footer), problems=problems)
     sparse, more = sparse_of(medium, footer)
     names = parent_names(medium, sparse) if footer.has_parent else []
-    table = _BlockMap(medium, footer, sparse, lambda _: None).table()
+    table = _BlockMap(medium, footer, sparse).table()
     problems += [*more, *table_problems(table)]
     if footer.has_parent and not names:
         problems.append(Problem(stage="source", reason="the VHD is differencing and does not name its parent"))
@@ -71,15 +69,17 @@ def open_container(files: Sequence[NamedFile], parent: Medium | None, note: Note
     medium = files[0].medium
     footer, _ = footer_of(medium)
     if footer.kind == FIXED:
-        return MappedDisk(medium, footer.size, _fixed_runs(medium, footer), identity=footer.unique_id)
+        fixed = MappedMedium(footer.size, _fixed_finder(medium, footer), Noted(note))
+        return IdentifiedDisk(fixed, footer.unique_id)
     sparse, _ = sparse_of(medium, footer)
-    found = getattr(parent, "identity", "")
+    found = identity_of(parent)
     if footer.has_parent and found and found != sparse.parent_id:
         reason = f"the parent that was found has the unique id {found}, and the disk wants {sparse.parent_id}"
         note(Fault(0, footer.size, reason, lost=False))
-    block_map = _BlockMap(medium, footer, sparse, note)
-    runs = block_map.differencing_runs if footer.has_parent else block_map.dynamic_runs
-    return MappedDisk(medium, footer.size, runs, parent, identity=footer.unique_id)
+    noted = Noted(note)
+    block_map = _BlockMap(medium, footer, sparse, parent, noted)
+    find = block_map.find_differencing if footer.has_parent else block_map.find_dynamic
+    return IdentifiedDisk(MappedMedium(footer.size, find, noted), footer.unique_id)
 
 
 def _details(footer: Footer) -> dict[str, str]:
@@ -104,35 +104,39 @@ def _sparse_details(footer: Footer, sparse: Sparse, names: list[str]) -> dict[st
 
 def _fixed_problems(medium: Medium, footer: Footer) -> list[Problem]:
     room = max(0, medium.size - footer.length)
-    if room >= footer.size:
+    if room > footer.size:
+        reason = f"the VHD's file has {room} bytes before its footer and its disk {footer.size}: the rest is not read"
+        return [Problem(stage="source", reason=reason, lost=False)]
+    if room == footer.size:
         return []
     reason = f"the VHD is cut: its disk has {footer.size} bytes and the file {room} before its footer"
     return [Problem(stage="source", reason=reason, offset=room, length=footer.size - room)]
 
 
-def _fixed_runs(medium: Medium, footer: Footer) -> RunsOf:
+def _fixed_finder(medium: Medium, footer: Footer) -> Finder:
     room = max(0, medium.size - footer.length)
 
-    def runs(position: int, size: int) -> Iterator[Run]:
-        held = max(0, min(size, room - position))
-        if held:
-            yield Run("file", held, position)
-        if held < size:
-            yield Run("lost", size - held, reason=f"the VHD is cut: there are {room} bytes before its footer")
+    def find(position: int) -> Piece:
+        if position >= room:
+            return Piece(footer.size - position, reason=f"the VHD is cut: it has {room} bytes before its footer")
+        return Piece(min(room, footer.size) - position, medium, position)
 
-    return runs
+    return find
 
 
 class _BlockMap:
     """The table of a dynamic or differencing disk: where each block's bitmap lies, and its data behind that."""
 
-    def __init__(self, medium: Medium, footer: Footer, sparse: Sparse, note: NoteFault) -> None:
+    def __init__(
+        self, medium: Medium, footer: Footer, sparse: Sparse, parent: Medium | None = None, noted: Noted | None = None
+    ) -> None:
         self._medium = medium
         self._pages = Pages(medium)
         self._size = footer.size
         self._sparse = sparse
-        self._note = note
-        self._noted: set[int] = set()
+        self._parent = parent
+        self._noted = noted
+        self._checked: set[int] = set()
         self._bitmap_size = -(-sparse.block_size // (SECTOR * 8 * SECTOR)) * SECTOR
 
     def table(self) -> BlockTable:
@@ -140,66 +144,66 @@ class _BlockMap:
         sizes = self._size, self._sparse.block_size, self._sparse.entries, self._medium.size
         return BlockTable("VHD", *sizes, self._data_place)
 
-    def dynamic_runs(self, position: int, size: int) -> Iterator[Run]:
-        """Yield runs of a disk without parent: an allocated block is data, whatever its bitmap says."""
-        for block, start, length in split_blocks(position, size, self._sparse.block_size):
-            place = self._entry(block)
-            if isinstance(place, str):
-                yield Run("lost", length, reason=place)
-            elif place is None:
-                yield Run("zeros", length)
-            else:
-                with contextlib.suppress(OSError):  # of the bitmap alone: the data may be whole
-                    self._check_bitmap(block, place, start, length)
-                yield Run("file", length, place + self._bitmap_size + start)
+    def find_dynamic(self, position: int) -> Piece:
+        """Return the piece of a disk without parent: an allocated block is data, whatever its bitmap says."""
+        block, start = divmod(position, self._sparse.block_size)
+        length = self._sparse.block_size - start
+        place = self._entry(block)
+        if isinstance(place, str):
+            return Piece(length, reason=place)
+        if place is None:
+            return Piece(length)
+        self._check_bitmap(block, place)
+        return Piece(length, self._medium, place + self._bitmap_size + start)
 
-    def differencing_runs(self, position: int, size: int) -> Iterator[Run]:
-        """Yield runs of a disk with a parent: sectors whose bit is clear are the parent's."""
-        for block, start, length in split_blocks(position, size, self._sparse.block_size):
-            place = self._entry(block)
-            base = block * self._sparse.block_size
-            if isinstance(place, str):
-                yield Run("lost", length, reason=place)
-            elif place is None:
-                yield Run("parent", length, base + start)
-            else:
-                for is_set, here, count in self._sectors(place, start, length):
-                    if is_set:
-                        yield Run("file", count, place + self._bitmap_size + here)
-                    else:
-                        yield Run("parent", count, base + here)
+    def find_differencing(self, position: int) -> Piece:
+        """Return the piece of a disk with a parent: sectors whose bit is clear are the parent's."""
+        block, start = divmod(position, self._sparse.block_size)
+        length = self._sparse.block_size - start
+        place = self._entry(block)
+        if isinstance(place, str):
+            return Piece(length, reason=place)
+        if place is None:
+            return parent_piece(self._parent, position, length)
+        sector, inside = divmod(start, SECTOR)
+        try:
+            is_set, count = bit_run(self._pages, place, sector, -(-length // SECTOR), "big")
+        except OSError as error:
+            return Piece(length, reason=f"the sector bitmap of this block of the VHD: {error.strerror}")
+        length = min(length, count * SECTOR - inside)
+        if is_set:
+            return Piece(length, self._medium, place + self._bitmap_size + start)
+        return parent_piece(self._parent, position, length)
 
-    def _sectors(self, place: int, start: int, length: int) -> Iterator[tuple[bool, int, int]]:
-        """Yield (bit, first byte in the block, number of bytes) for a range of the block whose bitmap is at place."""
-        first, last = start // SECTOR, (start + length - 1) // SECTOR
-        size = last // 8 - first // 8 + 1
-        bitmap = self._pages.read_at(place + first // 8, size)
-        if len(bitmap) < size:
-            raise unreadable(f"the sector bitmap of the VHD at {place} lies outside the file")
-        here, end = start, start + length
-        for is_set, count in bit_runs(bitmap, first % 8, last - first + 1, order="big"):
-            following = min(end, (here // SECTOR + count) * SECTOR)
-            yield is_set, here, following - here
-            here = following
-
-    def _check_bitmap(self, block: int, place: int, start: int, length: int) -> None:
+    def _check_bitmap(self, block: int, place: int) -> None:
         """Note a block whose bitmap calls sectors unused that hold something: readers differ on what is there."""
-        if block in self._noted or len(self._noted) >= _BLOCKS_NOTED:
+        if block in self._checked or self._noted is None:
             return
-        for is_set, here, count in self._sectors(place, start, length):
-            if not is_set and not is_zero(self._medium.read_at(place + self._bitmap_size + here, count)):
-                self._noted.add(block)
-                position = block * self._sparse.block_size + here
-                reason = "the block's bitmap calls these sectors unused and they hold data; the data is given"
-                self._note(Fault(position, count, reason, lost=False))
+        if len(self._checked) >= _CHECKED_KEPT:
+            self._checked.clear()
+        self._checked.add(block)
+        sectors = min(self._sparse.block_size // SECTOR, _SECTORS_CHECKED)
+        with contextlib.suppress(OSError):  # what cannot be read is told when it is wanted
+            if self._medium.read_at(place, sectors // 8).count(0xFF) == sectors // 8:
                 return
+            self._note_denied(block, place, sectors)
+
+    def _note_denied(self, block: int, place: int, sectors: int) -> None:
+        here = 0
+        while here < sectors:
+            is_set, count = bit_run(self._pages, place, here, sectors - here, "big")
+            data = b"" if is_set else self._medium.read_at(place + self._bitmap_size + here * SECTOR, count * SECTOR)
+            if data.count(0) < len(data) and self._noted:
+                reason = "the block's bitmap calls these sectors unused and they hold data; the data is given"
+                self._noted.tell(block * self._sparse.block_size + here * SECTOR, count * SECTOR, reason, lost=False)
+            here += count
 
     def _data_place(self, block: int) -> int | None:
         place = self._place(block)
         return None if place is None else place + self._bitmap_size
 
     def _place(self, block: int) -> int | None:
-        word = self._pages.read_at(self._sparse.table + 4 * block, 4)
+        word = self._pages.read(self._sparse.table + 4 * block, 4)
         number = int.from_bytes(word, "big")
         return None if number == _UNALLOCATED else number * SECTOR
 

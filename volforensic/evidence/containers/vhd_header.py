@@ -7,6 +7,7 @@ Header Format", "Parent Locator Entries". A file of Virtual PC before 2004 may h
 import struct
 import uuid
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from volforensic.evidence.containers.parts import ContainerError, exactly, short_text
 from volforensic.medium import Medium
@@ -84,7 +85,8 @@ def footer_of(medium: Medium) -> tuple[Footer, list[Problem]]:
     if length == 0:
         problems.append(_oddity("the footer at the end of the VHD is gone or damaged; its copy at the start is used"))
     if not sound:
-        problems.append(_oddity("the checksum of the VHD's footer is wrong; it is used as it stands"))
+        reason = "the checksum of the VHD's footer is wrong; it is used as it stands"
+        problems.append(Problem(stage="source", reason=reason))
     elif footer.kind != FIXED and not any(length == 0 for _, length in sound):
         problems.append(_oddity("the copy of the footer at the start of the VHD is gone or damaged"))
     if len({candidate[0][:_SPARSE_CHECKSUM] + candidate[0][40:64] for candidate in sound}) > 1:
@@ -102,7 +104,8 @@ def sparse_of(medium: Medium, footer: Footer) -> tuple[Sparse, list[Problem]]:
         raise ContainerError(f"the VHD's block size is {block_size}")
     problems = []
     if not _has_checksum(raw, _SPARSE_CHECKSUM):
-        problems.append(_oddity("the checksum of the VHD's dynamic header is wrong; it is used as it stands"))
+        reason = "the checksum of the VHD's dynamic header is wrong; it is used as it stands"
+        problems.append(Problem(stage="source", reason=reason))
     if version >> 16 != 1:
         problems.append(_oddity(f"the VHD's dynamic header has the version {version:#x}; it is read as 1.0"))
     blocks = -(-footer.size // block_size)
@@ -126,9 +129,18 @@ def parent_names(medium: Medium, sparse: Sparse) -> list[str]:
     found = {}
     for code, length, offset in sparse.locators:
         data = medium.read_at(offset, min(length, _LONGEST_LOCATOR))
-        found[code] = short_text(data.decode(_LOCATOR_ENCODINGS[code], "replace").split("\0")[0])
+        found[code] = _locator_text(code, data)
     names = [found[code] for code in _LOCATOR_ORDER if found.get(code)] + [sparse.parent_name]
     return list(dict.fromkeys(name for name in names if name.strip("./\\ ")))
+
+
+def _locator_text(code: bytes, data: bytes) -> str:
+    """Return a locator's path: a URL as XenServer writes it becomes one; some writers swap the bytes of UTF-16."""
+    encoding = _LOCATOR_ENCODINGS[code]
+    if encoding == "utf-16-le" and data[0::2].count(0) > data[1::2].count(0):
+        encoding = "utf-16-be"
+    name = short_text(data.decode(encoding, "replace").split("\0")[0])
+    return unquote(name.removeprefix("file://")) if code == b"MacX" else name
 
 
 def _footer_places(medium: Medium) -> list[tuple[int, int]]:

@@ -4,19 +4,12 @@ Source: [MS-VHDX] "Virtual Hard Disk v2 (VHDX) File Format", sections 2.5 (block
 3 (what a reader does). All numbers are little-endian.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from volforensic.evidence.containers.block_faults import BlockTable, table_problems
 from volforensic.evidence.containers.container import ContainerFacts, Fault, NamedFile, NoteFault, Reference
-from volforensic.evidence.containers.parts import (
-    MappedDisk,
-    Pages,
-    Run,
-    bit_runs,
-    last_component,
-    split_blocks,
-    unreadable,
-)
+from volforensic.evidence.containers.mapped import MappedMedium, Noted, Pages, Piece
+from volforensic.evidence.containers.parts import IdentifiedDisk, bit_run, identity_of, last_component, parent_piece
 from volforensic.evidence.containers.vhdx_header import SIGNATURE, Head, head_of
 from volforensic.evidence.containers.vhdx_log import replayed
 from volforensic.evidence.containers.vhdx_metadata import Metadata, metadata_of
@@ -54,12 +47,12 @@ def look(files: Sequence[NamedFile]) -> ContainerFacts:
 def open_container(files: Sequence[NamedFile], parent: Medium | None, note: NoteFault) -> Medium:
     """Return the logical disk; a parent that was changed since, or is another one, is a fault of the whole disk."""
     medium, head, metadata, _ = _opened(files[0].medium)
-    found = getattr(parent, "identity", "")
+    found = identity_of(parent)
     if metadata.has_parent and found and metadata.linkages and found not in metadata.linkages:
         reason = f"the parent's data has the id {found}, and the disk wants {' or '.join(metadata.linkages)}"
         note(Fault(0, metadata.size, f"{reason}: another parent, or changed since", lost=False))
-    block_map = _BlockMap(medium, head, metadata)
-    return MappedDisk(medium, metadata.size, block_map.runs, parent, identity=head.data_id)
+    block_map = _BlockMap(medium, head, metadata, parent)
+    return IdentifiedDisk(MappedMedium(metadata.size, block_map.find, Noted(note)), head.data_id)
 
 
 def _opened(medium: Medium) -> tuple[Medium, Head, Metadata, list[Problem]]:
@@ -88,8 +81,10 @@ def _details(head: Head, metadata: Metadata) -> dict[str, str]:
 class _BlockMap:
     """The block allocation table: payload blocks, and after each chunk of them the place of its sector bitmap."""
 
-    def __init__(self, medium: Medium, head: Head, metadata: Metadata) -> None:
+    def __init__(self, medium: Medium, head: Head, metadata: Metadata, parent: Medium | None = None) -> None:
+        self._medium = medium
         self._pages = Pages(medium)
+        self._parent = parent
         self._table, self._table_size = head.table
         self._metadata = metadata
         self._chunk = max(1, _BITMAP_SECTORS * metadata.sector_size // metadata.block_size)
@@ -103,50 +98,40 @@ class _BlockMap:
         state, place = self._payload(block)
         return self._refusal(state, place, block) or (place if state in {_PRESENT, _PARTIAL} else None)
 
-    def runs(self, position: int, size: int) -> Iterator[Run]:
-        """Yield the runs of a range of the disk."""
+    def find(self, position: int) -> Piece:
+        """Return the piece that begins at a position of the disk."""
         metadata = self._metadata
-        for block, start, length in split_blocks(position, size, metadata.block_size):
-            state, place = self._payload(block)
-            if reason := self._refusal(state, place, block):
-                yield Run("lost", length, reason=reason)
-            elif state == _PRESENT:
-                yield Run("file", length, place + start)
-            elif state == _PARTIAL:
-                yield from self._sectors(block, place, start, length)
-            elif state == _NOT_PRESENT and metadata.has_parent:
-                yield Run("parent", length, block * metadata.block_size + start)
-            else:
-                yield Run("zeros", length)
+        block, start = divmod(position, metadata.block_size)
+        length = metadata.block_size - start
+        state, place = self._payload(block)
+        if reason := self._refusal(state, place, block):
+            return Piece(length, reason=reason)
+        if state == _PRESENT:
+            return Piece(length, self._medium, place + start)
+        if state == _PARTIAL:
+            return self._sectors(block, place, start)
+        if state == _NOT_PRESENT and metadata.has_parent:
+            return parent_piece(self._parent, position, length)
+        return Piece(length)
 
-    def _sectors(self, block: int, place: int, start: int, length: int) -> Iterator[Run]:
-        """Yield runs of a block of which some sectors are the parent's."""
-        sector_size = self._metadata.sector_size
-        base = block * self._metadata.block_size
-        first, last = start // sector_size, (start + length - 1) // sector_size
-        bit, bits = self._bits(block, first, last)
-        here, end = start, start + length
-        for is_set, count in bit_runs(bits, bit, last - first + 1, order="little"):
-            following = min(end, (here // sector_size + count) * sector_size)
-            if is_set:
-                yield Run("file", following - here, place + here)
-            else:
-                yield Run("parent", following - here, base + here)
-            here = following
-
-    def _bits(self, block: int, first: int, last: int) -> tuple[int, bytes]:
-        """Return bytes of the chunk's sector bitmap and which bit of them is the block's sector ``first``."""
+    def _sectors(self, block: int, place: int, start: int) -> Piece:
+        """Return the piece of a block of which some sectors are the parent's."""
+        block_size, sector_size = self._metadata.block_size, self._metadata.sector_size
+        sector, inside = divmod(start, sector_size)
+        sectors = block_size // sector_size
         chunk, number = divmod(block, self._chunk)
-        state, place = self._entry((chunk + 1) * self._chunk + chunk)
+        state, bitmap = self._entry((chunk + 1) * self._chunk + chunk)
         if state != _PRESENT:
-            raise unreadable(f"the sector bitmap of block {block} of the VHDX has the state {state}")
-        base = number * (self._metadata.block_size // self._metadata.sector_size)
-        byte, bit = divmod(base + first, 8)
-        size = (base + last) // 8 - byte + 1
-        bits = self._pages.read_at(place + byte, size)
-        if len(bits) < size:
-            raise unreadable(f"the sector bitmap of the VHDX at {place} lies outside the file")
-        return bit, bits
+            reason = f"the sector bitmap of this block of the VHDX has the state {state}"
+            return Piece(block_size - start, reason=reason)
+        try:
+            is_set, count = bit_run(self._pages, bitmap, number * sectors + sector, sectors - sector, "little")
+        except OSError as error:
+            return Piece(block_size - start, reason=f"the sector bitmap of this block of the VHDX: {error.strerror}")
+        length = count * sector_size - inside
+        if is_set:
+            return Piece(length, self._medium, place + start)
+        return parent_piece(self._parent, block * block_size + start, length)
 
     def _refusal(self, state: int, place: int, block: int) -> str:
         """Return why the entry cannot be followed, or nothing."""
@@ -166,8 +151,7 @@ class _BlockMap:
 
     def _entry(self, index: int) -> tuple[int, int]:
         """Return an entry's state and its place in the file; ``_NO_ENTRY`` behind the table."""
-        raw = self._pages.read_at(self._table + 8 * index, 8) if 8 * index + 8 <= self._table_size else b""
-        if len(raw) < 8:
+        if 8 * index + 8 > min(self._table_size, self._pages.size - self._table):
             return _NO_ENTRY, 0
-        word = int.from_bytes(raw, "little")
+        word = int.from_bytes(self._pages.read(self._table + 8 * index, 8), "little")
         return word & 7, word >> 20 << 20

@@ -73,7 +73,7 @@ def _current_header(medium: Medium) -> tuple[bytes, list[Problem]]:
     current = max(sound or complete, key=lambda raw: int.from_bytes(raw[8:16], "little"))
     if sound:
         return current, [] if len(sound) == len(headers) else [_oddity("one of the VHDX's two headers is damaged")]
-    return current, [_oddity("both headers of the VHDX have a wrong checksum; the newer one is used as it stands")]
+    return current, [_loss("both headers of the VHDX have a wrong checksum; the newer one is used as it stands")]
 
 
 def _regions(medium: Medium) -> tuple[dict[str, tuple[int, int]], list[Problem]]:
@@ -84,7 +84,7 @@ def _regions(medium: Medium) -> tuple[dict[str, tuple[int, int]], list[Problem]]
         raise ContainerError("there is no region table of a VHDX, neither at 196608 nor at 262144")
     problems = []
     if not sound:
-        problems.append(_oddity("both region tables of the VHDX have a wrong checksum; the first is used as it stands"))
+        problems.append(_loss("both region tables of the VHDX have a wrong checksum; the first is used as it stands"))
     elif len(sound) < len(tables):
         problems.append(_oddity("one of the VHDX's two region tables is damaged"))
     regions, unknown = _entries((sound or complete)[0])
@@ -115,3 +115,7 @@ def _entries(table: bytes) -> tuple[dict[str, tuple[int, int]], list[str]]:
 
 def _oddity(reason: str) -> Problem:
     return Problem(stage="source", reason=reason, lost=False)
+
+
+def _loss(reason: str) -> Problem:
+    return Problem(stage="source", reason=reason)

@@ -19,7 +19,7 @@ _HEADER = struct.Struct("<4x 4x I I Q I 4x 16s Q Q")
 _DESCRIPTOR = struct.Struct("<4s 4s 8s Q Q")
 _LARGEST_LOG = 32 << 20
 _MOST_ZEROS = 4096
-_CHECKED_TIMES = 8  # what is left of overwritten entries overlaps; more of it is an adversary's
+_CHECKED_TIMES = 4  # what is left of overwritten entries overlaps; more of it is an adversary's
 
 
 class _Entry(NamedTuple):

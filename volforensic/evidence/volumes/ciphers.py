@@ -24,6 +24,9 @@ IvMaker = Callable[[range], bytes]
 """Numbers of sectors in, their IVs of 16 bytes each out."""
 
 
+AES.new(bytes(BLOCK), AES.MODE_ECB)  # loads the modules that it wants: a worker that is locked in can load none
+
+
 class CipherError(ValueError):
     """A cipher that is not read here, or a key that is none of it."""
 

@@ -3,8 +3,6 @@
 Keys are in no map, no repr, no problem and no log: only in ``Secrets`` and in ``Unlocked.keys``.
 """
 
-import msgspec
-
 from volforensic.evidence.maps import Crypt, Joined, Map, Run
 from volforensic.evidence.reader import Window
 from volforensic.evidence.volumes.ciphers import CipherError, sector_cipher, unread_cipher
@@ -12,25 +10,14 @@ from volforensic.evidence.volumes.luks1 import MAGIC, read_luks1
 from volforensic.evidence.volumes.luks2 import read_luks2, second_copy
 from volforensic.evidence.volumes.luks_header import Header, LuksError, Segment
 from volforensic.evidence.volumes.luks_keys import Allowance
-from volforensic.evidence.volumes.luks_search import KeySearch, Secrets
+from volforensic.evidence.volumes.luks_search import KeySearch
 from volforensic.evidence.volumes.mapped import MappedVolume, Member
+from volforensic.evidence.volumes.unlock_messages import Secrets, Unlocked
 from volforensic.medium import Medium
 from volforensic.record import Problem
 
 _LEGACY_REENCRYPTION = b"LUKS\xde\xad"
 _NO_ALLOWANCE = Allowance()
-
-
-class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
-    """A volume that was opened, or why not. ``keys``: those that its map counts, from the number that was asked for."""
-
-    volume: MappedVolume | None
-    keys: tuple[bytes, ...] = ()
-    problems: list[Problem] = []
-
-    def __repr__(self) -> str:
-        """Hide the keys."""
-        return f"Unlocked(volume={self.volume!r}, {len(self.keys)} keys, problems={self.problems!r})"
 
 
 def luks_version(window: Window) -> int:

@@ -16,11 +16,8 @@ from dissect.fve.crypto import argon2
 from volforensic.evidence.reader import Window
 from volforensic.evidence.volumes.ciphers import sector_cipher
 from volforensic.evidence.volumes.luks_header import SECTOR, Digest, Kdf, Keyslot, LuksError
+from volforensic.evidence.volumes.unlock_messages import MOST_MEMORY, MOST_SECONDS
 
-MOST_SECONDS = 120
-"""What one key derivation may take, by the estimate below. cryptsetup chooses parameters that take two."""
-MOST_MEMORY = 1 << 30
-"""Bytes for Argon2 unless the caller allows more: cryptsetup chooses no more by itself, and 4 GiB when it is told."""
 _ROUNDS_A_SECOND = 1_000_000
 """PBKDF2 rounds that a processor does in a second, at least: SHA-1 to SHA-512 do 2.5 to 5.5 million on ours."""
 _KIBIBYTES_A_SECOND = 1_000_000
@@ -40,7 +37,7 @@ _HASHES = {
 class Allowance(NamedTuple):
     """What one key derivation may cost: seconds of a processor (estimated), bytes of memory."""
 
-    seconds: int = MOST_SECONDS
+    seconds: float = MOST_SECONDS
     memory: int = MOST_MEMORY
 
 

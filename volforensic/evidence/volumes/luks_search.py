@@ -1,31 +1,13 @@
 """The search for a LUKS volume's key among the examiner's secrets, within what a search may cost."""
 
-from typing import NamedTuple
-
 from volforensic.evidence.reader import Window
 from volforensic.evidence.volumes.ciphers import CipherError
 from volforensic.evidence.volumes.luks_header import Digest, Header, Keyslot, LuksError, Segment
 from volforensic.evidence.volumes.luks_keys import Allowance, check_cost, is_key, open_keyslot
+from volforensic.evidence.volumes.unlock_messages import Secrets
 
 _WHOLE_SEARCH = 8
 """A search may take as long as so many of its longest derivations."""
-
-
-class Secrets(NamedTuple):
-    """What an examiner has: passphrases, contents of key files (both as they are, no newline cut), volume keys."""
-
-    passphrases: tuple[bytes, ...] = ()
-    key_files: tuple[bytes, ...] = ()
-    volume_keys: tuple[bytes, ...] = ()
-
-    def __repr__(self) -> str:
-        """Hide them."""
-        return f"Secrets({self.total})"
-
-    @property
-    def total(self) -> int:
-        """How many there are."""
-        return len(self.passphrases) + len(self.key_files) + len(self.volume_keys)
 
 
 class KeySearch:
@@ -97,7 +79,7 @@ class KeySearch:
     def _spend(self, seconds: float) -> None:
         most = _WHOLE_SEARCH * self._allowance.seconds
         if self._seconds + seconds > most:
-            raise LuksError(f"the search would take more than about {most} seconds")
+            raise LuksError(f"the search would take more than about {most:.0f} seconds")
         self._seconds += seconds
 
     def _say(self, fault: str) -> None:

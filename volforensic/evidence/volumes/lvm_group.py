@@ -1,6 +1,6 @@
 """A volume group on its way to maps: where its physical volumes lie, the logical volumes that are built already."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from volforensic.evidence import maps
@@ -8,8 +8,7 @@ from volforensic.evidence.volumes.lvm_metadata import Section
 from volforensic.evidence.volumes.lvm_slices import SegmentError, joined, sliced
 from volforensic.evidence.volumes.map_check import MOST_DEPTH, MOST_NODES, check_map
 from volforensic.evidence.volumes.map_facts import measured
-
-_MOST_WORK = 4 << 20
+from volforensic.medium import Medium
 
 
 class Place(NamedTuple):
@@ -40,29 +39,31 @@ class Built(NamedTuple):
 class Budget:
     """Holds how much work a group may still make: maps that name each other many times would make it endless."""
 
-    def __init__(self) -> None:
-        """Begin with all of it."""
-        self._left = _MOST_WORK
+    def __init__(self, most: int, whole: "Budget | None" = None) -> None:
+        """Take how many nodes may be looked at, and the budget that this one is a part of."""
+        self._left = most
+        self._whole = whole
 
     def spend(self, nodes: int) -> None:
         """Take a number of nodes away. SegmentError where there are not so many left."""
         self._left -= nodes
+        if self._whole is not None:
+            self._whole.spend(nodes)
         if self._left < 0:
             raise SegmentError("its group's volumes name each other too often")
 
 
-MemberStates = Callable[[list[maps.Map]], list[str]]
-"""From the maps of an array's metadata, one a member, why each member must not be read ("" where it may)."""
-
-
 class Group(NamedTuple):
-    """A volume group: its name, extent size in bytes, physical volumes and logical ones by their names in the text."""
+    """A volume group: its name, extent size in bytes, physical volumes and logical ones by their names in the text.
 
+    ``space`` is what its addresses are in: the superblocks of arrays and caches are read from it.
+    """
+
+    space: Medium
     name: str
     extent_size: int
     places: Mapping[str, Place]
     volumes: Mapping[str, Section]
-    member_states: MemberStates
     budget: Budget
 
 

@@ -96,7 +96,7 @@ def _assembly(
     copies = [copy for one in [*physical.values(), *unlabelled] for copy in one.copies]
     newest = _newest(copies)
     if newest.trust != VERIFIED:
-        reason = f"no metadata area of volume group {newest.name} is whole; a text with number {newest.number} was used"
+        reason = f"volume group {newest.name} has no sound metadata; a text with number {newest.number} was used"
         _note(problems, f"{reason}: what changed after it is not known", lost=True)
     if any(copy.number == newest.number and copy.group != newest.group for copy in copies if copy.trust == VERIFIED):
         _note(problems, f"metadata of volume group {newest.name} with the same number differ; one was used", lost=True)

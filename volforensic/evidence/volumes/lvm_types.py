@@ -8,15 +8,16 @@ stripes count in sectors of 512 bytes, areas in extents.
 from collections.abc import Callable
 
 from volforensic.evidence import maps
+from volforensic.evidence.volumes.lvm_caches import read_cache, read_write_cache
 from volforensic.evidence.volumes.lvm_group import Remark, Segment
 from volforensic.evidence.volumes.lvm_metadata import number, string, strings
+from volforensic.evidence.volumes.lvm_raid import member_states
 from volforensic.evidence.volumes.lvm_slices import SegmentError
 from volforensic.evidence.volumes.map_check import MOST_MEMBERS
 from volforensic.evidence.volumes.map_facts import map_length
 
 _SECTOR = 512
 _KNOWN_FLAGS = {"CACHE_USES_CACHEVOL", "METADATA_FORMAT"}
-_WRITING_THROUGH = {"writethrough", "passthrough"}
 _PARITY = {5: 1, 6: 2}
 _MD_LAYOUTS = {
     "raid1": (1, 0),
@@ -65,7 +66,7 @@ def _areas(segment: Segment, key: str, count: int, length: int) -> list[maps.Map
 
 
 def _striped(segment: Segment) -> maps.Map:
-    count = number(segment.section, "stripe_count", most=MOST_MEMBERS)
+    count = number(segment.section, "stripe_count", default=1, most=MOST_MEMBERS)
     if not count or segment.length % count:
         raise SegmentError(f"{segment.length} bytes are dealt out to {count} stripes")
     members = _areas(segment, "stripes", count, segment.length // count)
@@ -123,7 +124,7 @@ def _spare(level: int, layout: int, count: int) -> int:
 def _present(segment: Segment, metas: list[str], images: list[str], spare: int) -> list[maps.Map | None]:
     """Return the members that are whole, None for the others; all that are there where too many are not whole."""
     members = [segment.volume(name) for name in images]
-    states = segment.group.member_states([segment.volume(name) for name in metas])
+    states = member_states(segment.group.space, [segment.volume(name) for name in metas])
     gone = {place: member.reason for place, member in enumerate(members) if isinstance(member, maps.Missing)}
     stale = {place: state for place, state in enumerate(states) if state and place not in gone}
     if stale and len(stale) + len(gone) > spare:
@@ -168,22 +169,6 @@ def _thin(segment: Segment) -> maps.Map:
     )
 
 
-def _cache(segment: Segment) -> maps.Map:
-    """Return the origin below a cache; unless all is written through, the cache may hold newer bytes."""
-    pool = segment.group.volumes.get(string(segment.section, "cache_pool"), {}).get("segment1")
-    below = pool if isinstance(pool, dict) else {}
-    mode = string(segment.section, "cache_mode") or string(below, "cache_mode")
-    if mode not in _WRITING_THROUGH:
-        reason = f"its cache is of mode {mode or 'unknown':.32} and was not read: it may hold newer bytes"
-        segment.remarks.append(Remark(reason, lost=True))
-    return segment.area(string(segment.section, "origin"), 0, segment.length)
-
-
-def _writecache(segment: Segment) -> maps.Map:
-    segment.remarks.append(Remark("its write cache was not read: it may hold newer bytes", lost=True))
-    return segment.area(string(segment.section, "origin"), 0, segment.length)
-
-
 def _integrity(segment: Segment) -> maps.Map:
     """Return the data below dm-integrity, which lies as it is where the checksums have a device of their own."""
     if not string(segment.section, "meta_dev"):
@@ -203,12 +188,13 @@ def _error(segment: Segment) -> maps.Map:
 
 _READERS: dict[str, Callable[[Segment], maps.Map]] = {
     "striped": _striped,
+    "linear": _striped,
     "mirror": _mirror,
     "raid0": _raid0,
     "raid0_meta": _raid0,
     "thin": _thin,
-    "cache": _cache,
-    "writecache": _writecache,
+    "cache": read_cache,
+    "writecache": read_write_cache,
     "integrity": _integrity,
     "zero": _zeros,
     "error": _error,

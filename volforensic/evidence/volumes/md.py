@@ -80,7 +80,9 @@ def _assembled(space: Medium, made: ArraySet, problems: list[Problem]) -> Mapped
     name = array_name(made.shape)
     problems.extend(Problem(stage="layout", reason=f"{name}: {note}", lost=False) for note in made.notes)
     if not made.places:
-        return None  # spares and journals alone
+        reason = f"{name}: none of its members is there, but spares, faulty ones or its journal"
+        problems.append(Problem(stage="layout", reason=reason))
+        return None
     try:
         check_shape(made.shape)
         _refuse(made)

@@ -3,7 +3,14 @@
 from collections.abc import Callable, Sequence
 
 from volforensic.evidence import maps
+from volforensic.evidence.volumes.crypt import open_crypt
 from volforensic.evidence.volumes.joined import JoinedMedium, MissingMedium, RunMedium, ZeroMedium
+from volforensic.evidence.volumes.mirrored import MirroredMedium
+from volforensic.evidence.volumes.raid import open_raid
+from volforensic.evidence.volumes.snapshot import SnapshotMedium
+from volforensic.evidence.volumes.striped import StripedMedium
+from volforensic.evidence.volumes.thin import ThinMedium
+from volforensic.evidence.volumes.thin_pool import ThinPool
 from volforensic.medium import Medium
 
 
@@ -30,14 +37,10 @@ def open_map(found: maps.Map, space: Medium, keys: Sequence[bytes] = ()) -> Medi
         case maps.Joined(parts=parts):
             medium = JoinedMedium([opened(part) for part in parts])
         case maps.Raid(members=members):
-            from volforensic.evidence.volumes.raid import open_raid  # noqa: PLC0415 - each kind only where it is met
-
             medium = open_raid(found, [None if member is None else opened(member) for member in members])
         case maps.Crypt(data=data, key=key):
             if not 0 <= key < len(keys):
                 raise ValueError(f"key {key} of an encrypted volume is not there")
-            from volforensic.evidence.volumes.crypt import open_crypt  # noqa: PLC0415 - brings its cipher library
-
             medium = open_crypt(found, opened(data), keys[key])
         case _:
             medium = _open_layer(found, opened)
@@ -50,21 +53,12 @@ def _open_layer(
     """Open what device-mapper alone makes."""
     match found:
         case maps.Striped(members=members, chunk=chunk, length=length):
-            from volforensic.evidence.volumes.striped import StripedMedium  # noqa: PLC0415
-
             return StripedMedium([opened(member) for member in members], chunk, length)
         case maps.Mirrored(members=members, length=length):
-            from volforensic.evidence.volumes.mirrored import MirroredMedium  # noqa: PLC0415
-
             return MirroredMedium([opened(member) for member in members], length)
         case maps.Snapshot(origin=origin, store=store):
-            from volforensic.evidence.volumes.snapshot import SnapshotMedium  # noqa: PLC0415
-
             return SnapshotMedium(opened(origin), opened(store), found.chunk, found.length)
         case maps.Thin(metadata=metadata, data=data, origin=origin):
-            from volforensic.evidence.volumes.thin import ThinMedium  # noqa: PLC0415
-            from volforensic.evidence.volumes.thin_pool import ThinPool  # noqa: PLC0415
-
             pool = ThinPool(opened(metadata), found.chunk)
             return ThinMedium(
                 pool, opened(data), found.device, found.length, None if origin is None else opened(origin)

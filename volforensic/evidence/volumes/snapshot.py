@@ -2,15 +2,16 @@
 
 Source: the kernel's drivers/md/dm-snap-persistent.c and Documentation/admin-guide/device-mapper/snapshot.rst. Chunk 0
 of the store is a header; then come areas: one chunk of exceptions (old chunk, new chunk; a new chunk of 0 ends them),
-followed by as many chunks of data as it has room for exceptions.
+followed by as many chunks of data as it has room for exceptions. There is no checksum: what cannot be (a chunk that is
+there twice, one of exceptions used for data, exceptions after the end) is damage.
 """
 
 import errno
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from volforensic.evidence.volumes.joined import cut, read_all
@@ -102,9 +103,14 @@ class SnapshotMedium:
                 raise OSError(errno.EIO, "the snapshot is invalid: its exception store was full")
             if header.chunk != self._chunk:
                 raise OSError(errno.EIO, f"the exception store has chunks of {header.chunk} bytes, not {self._chunk}")
-            self._sorted = array("Q", sorted(islice(self._stored(), _MOST_EXCEPTIONS + 1)))
-        if len(self._sorted) > _MOST_EXCEPTIONS:
-            raise OSError(errno.EIO, f"the snapshot has more than {_MOST_EXCEPTIONS} exceptions")
+            found = array("Q", sorted(islice(self._stored(), _MOST_EXCEPTIONS + 1)))
+            if len(found) > _MOST_EXCEPTIONS:
+                raise OSError(errno.EIO, f"the snapshot has more than {_MOST_EXCEPTIONS} exceptions")
+            if _has_twins(value >> _NUMBER_BITS for value in found) or _has_twins(
+                sorted(value & _LARGEST_NUMBER for value in found)
+            ):
+                raise OSError(errno.EIO, "the snapshot's exception store is damaged: a chunk is there twice")
+            self._sorted = found
         return self._sorted
 
     def _stored(self) -> Iterator[int]:
@@ -113,9 +119,15 @@ class SnapshotMedium:
         chunks = self._store.size // self._chunk
         for area in range(1, chunks, room + 1):
             raw = read_all(self._store, area * self._chunk, self._chunk)
-            for old, new in _EXCEPTION.iter_unpack(raw):
-                if not new:
+            for place, (old, new) in enumerate(_EXCEPTION.iter_unpack(raw)):
+                is_end = not new
+                if is_end and not any(raw[place * _EXCEPTION.size :]):
                     return
-                if new >= chunks or max(old, new) > _LARGEST_NUMBER:
+                if is_end or new >= chunks or not (new - 1) % (room + 1) or max(old, new) > _LARGEST_NUMBER:
                     raise OSError(errno.EIO, f"the snapshot's exception store is damaged in chunk {area}")
                 yield old << _NUMBER_BITS | new
+
+
+def _has_twins(numbers: Iterable[int]) -> bool:
+    """Return whether two neighbours are the same."""
+    return any(one == other for one, other in pairwise(numbers))

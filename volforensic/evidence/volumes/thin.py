@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from volforensic.evidence.volumes.joined import cut, read_all
-from volforensic.evidence.volumes.thin_pool import PoolError, ThinPool
+from volforensic.evidence.volumes.metadata_trees import TreeError
+from volforensic.evidence.volumes.thin_pool import ThinPool
 from volforensic.medium import Medium
 
 _TIME_BITS = 24
@@ -84,6 +85,6 @@ class ThinMedium:
                 if block >= end:
                     return
                 if len(value) != 8:
-                    raise PoolError(f"the mappings of the thin pool's device {self._device} are damaged")
+                    raise TreeError(f"the mappings of the thin pool's device {self._device} are damaged")
                 yield block, int.from_bytes(value, "little") >> _TIME_BITS
             first = leaf.until
