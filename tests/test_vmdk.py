@@ -357,5 +357,19 @@ def test_a_cut_extent_says_what_is_lost_before_anything_is_read(build: object) -
     assert offset is not None
     assert offset + (length or 0) == 8192 + len(DISK)
     assert found.medium.read_at(8192, offset - 8192) == DISK.replace(b"\0", b"\1")[: offset - 8192]
-    with pytest.raises(OSError, match="byte"):
+    with pytest.raises(OSError, match=r"outside the file|grain table"):
         found.medium.read_at(offset, 512)
+
+
+def test_what_is_odd_of_a_range_does_not_hide_what_is_lost_of_it() -> None:
+    disk = DISK.replace(b"\0", b"\1")
+    image = bytearray(vmdk.sparse(disk, vmdk.Sparse(grain=8, descriptor=ONE)))
+    for place in (512 * sector for sector in struct.unpack_from("<QQ", image, 48)):
+        table = 512 * struct.unpack_from("<I", image, place)[0]
+        struct.pack_into("<I", image, table + 40, 0xFFFFFFF0 + (place & 1))
+    struct.pack_into("<I", image, table + 44, 0xFFFFFFF0)
+    found = opened(d=bytes(image))
+    with pytest.raises(OSError, match="outside the file"):
+        found.medium.read_at(40_960, 512)
+    assert [(fault.position, fault.lost) for fault in found.faults] == [(0, False), (40_960, True)]
+    assert found.medium.read_at(45_056, 4096) == disk[45_056:49_152]

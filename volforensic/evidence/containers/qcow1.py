@@ -127,13 +127,10 @@ class Clusters:
         if entry & _COMPRESSED:
             offset = self._packed_place(entry)[0]
             if offset >= self._pages.size:
-                return Piece(
-                    rest, reason=f"qcow: a compressed cluster is said to be at byte {offset}, outside the file"
-                )
+                return Piece(rest, reason=f"qcow: clusters lie outside the file, which has {self._pages.size} bytes")
             return Piece(rest, Unit(self._unpacked, entry), start)
         if entry + start >= self._pages.size:
-            reason = f"qcow: a cluster is said to be at byte {entry}, in a file of {self._pages.size} bytes"
-            return Piece(rest, reason=reason)
+            return Piece(rest, reason=f"qcow: clusters lie outside the file, which has {self._pages.size} bytes")
         return Piece(rest, self._file, entry + start)
 
     def _read_table(self, index: int) -> int | str:

@@ -209,7 +209,7 @@ class Clusters:
         if self._has_external_data and offset + start != position:
             return Piece(length, reason=f"qcow2: a cluster is said to be at byte {offset} of the data file")
         if offset + start >= self._data.size:
-            reason = f"qcow2: a cluster is said to be at byte {offset}, in a file of {self._data.size} bytes"
+            reason = f"qcow2: clusters lie outside the file, which has {self._data.size} bytes"
             return Piece(length, reason=reason)
         return Piece(length, self._data, offset + start)
 
@@ -233,7 +233,7 @@ class Clusters:
             return Piece(rest, reason="qcow2: a compressed cluster in an image with an external data file")
         offset = descriptor & (1 << self._packed_bits) - 1
         if offset >= self._pages.size:
-            return Piece(rest, reason=f"qcow2: a compressed cluster is said to be at byte {offset}, outside the file")
+            return Piece(rest, reason=f"qcow2: clusters lie outside the file, which has {self._pages.size} bytes")
         return Piece(rest, Unit(self._unpacked, descriptor), start)
 
     def _unpack(self, descriptor: int) -> bytes:

@@ -114,8 +114,7 @@ class Grains:
         if not isinstance(place, int):
             return self._unstored(place, position, length)
         if place + start >= self._file.size:
-            reason = f"a grain is said to be at byte {place}, in a file of {self._file.size} bytes"
-            return Piece(length, reason=f"vmdk: {reason}")
+            return Piece(length, reason=f"vmdk: grains lie outside the file, which has {self._file.size} bytes")
         if self._unpacked is not None:
             return Piece(length, Unit(self._unpacked, number), start)
         return Piece(length, self._file, place + start)
