@@ -81,7 +81,7 @@ def _assembled(space: Medium, made: ArraySet, problems: list[Problem]) -> Mapped
     problems.extend(Problem(stage="layout", reason=f"{name}: {note}", lost=False) for note in made.notes)
     if not made.places:
         reason = f"{name}: none of its members is there, but spares, faulty ones or its journal"
-        problems.append(Problem(stage="layout", reason=reason))
+        problems.append(Problem(stage="layout", reason=reason, volume=made.members[0]))
         return None
     try:
         check_shape(made.shape)
