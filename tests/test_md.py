@@ -178,7 +178,7 @@ def test_what_is_missing_of_a_linear_array_is_lost_and_the_rest_reads() -> None:
         medium.read_at(4096, 512)
     (problem,) = found.problems
     assert problem.lost
-    assert "member 1 is missing: what they hold is lost" in problem.reason
+    assert "member 1 is missing: those bytes are lost" in problem.reason
     unequal, _ = found_in(linear([4096, 512, 8192])[::2])
     assert unequal.volumes == []
     assert "of unequal size" in reasons(unequal)
