@@ -26,7 +26,9 @@ _RECORD = struct.Struct(">QQ")
 _INODE_CHECKSUM, _TREE_CHECKSUM, _NUMBER = 100, 64, 152
 _META_UUID = 4
 _LARGEST_FILE = (1 << 63) - 1
-_DAX, BIG_TIME, MANY_EXTENTS = 1, 1 << 3, 1 << 4
+_DAX, BIG_TIME, MANY_EXTENTS, _METADATA = 1, 1 << 3, 1 << 4, 1 << 5
+METADATA = _METADATA << 16
+"""Of an inode's ``flags``: it is the filesystem's own, in the tree of metadata (METADIR)."""
 _INODES_AT_ONCE = 64
 _CACHE_BYTES = 64 << 20
 _MOST_VERDICTS = 1 << 18
@@ -279,7 +281,7 @@ class XfsInodes:
             extents=extents,
             fork=raw[literal:end],
             is_sound=not is_new or checksum_is_right(raw, _INODE_CHECKSUM),
-            flags=own_flags | (flags & _DAX) << 16,
+            flags=own_flags | (flags & (_DAX | _METADATA)) << 16,
             attribute_format=raw[83],
             attribute_extents=struct.unpack_from(">I", raw, 76)[0] if flags & MANY_EXTENTS else attribute_extents,
             attribute_fork=raw[end:] if fork_end else b"",
