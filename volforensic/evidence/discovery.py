@@ -32,6 +32,7 @@ _NOT_FOR_FILES = {
     "0x41": "PReP boot partition",
 }
 _MOST_ROUNDS = 16
+_LONGEST_REASON = 500
 _MOST_VOLUMES = 1000
 
 
@@ -168,7 +169,12 @@ class _Discovery:
 
     def _add_mapped(self, mapped: MappedVolume) -> None:
         index, base = self._number(), next_base(self._space.size)
-        self._space.place(Placed(base=base, length=mapped.length, map=mapped.map), self._keys)
+        try:
+            self._space.place(Placed(base=base, length=mapped.length, map=mapped.map), self._keys)
+        except (ValueError, OSError) as error:
+            reason = f"{mapped.kind} volume {mapped.name} cannot be read: {error}"
+            self._problems.append(Problem(stage="layout", reason=reason[:_LONGEST_REASON]))
+            return
         window = Window(self._space, base, mapped.length)
         members = [volume for volume in self._volumes if volume.index in mapped.members]
         volume = Volume(
