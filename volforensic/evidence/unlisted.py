@@ -26,7 +26,7 @@ def find_unlisted(
 ) -> Unlisted:
     """Return the gaps of a disk and what was found in them.
 
-    They are searched where ``is_full``. Where nothing known begins on the whole disk (``is_barren``: its table was wiped
+    They are searched where ``is_full``. Where nothing known begins on the disk (``is_barren``: its table was wiped
     or is another's) all of it is searched, up to 256 GiB where nobody asked for it.
     """
     gaps = find_gaps(disk.length, partitions)
