@@ -9,11 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hostile_images import Ext, good_tree
 from loop_mounts import mounted
 from media import medium_of
 from test_walk import Walked, fill, kernel_rows, our_rows
 
+from images.hostile.ext_disk import Ext
+from images.hostile.kit import good_tree
 from volforensic.evidence.ext_free import free_space
 from volforensic.evidence.ext_geometry import Descriptors, read_geometry
 from volforensic.evidence.ext_inodes import ATTRIBUTE_INODE, ExtInodes

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from hostile_images import Ext, extent_header, extent_leaf
 from inventory_samples import entry
 from media import handle_of, medium_of
 
+from images.hostile.ext_disk import Ext, extent_header, extent_leaf
 from volforensic.evidence.digests import algorithm_bits
 from volforensic.evidence.layout import Volume, VolumeFacts
 from volforensic.evidence.node import Extent

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from volforensic.evidence.bad_sectors import AroundMedium
 from volforensic.evidence.containers.unsupported import named_container
 from volforensic.evidence.device_groups import with_devices
 from volforensic.evidence.gaps import FOUND
 from volforensic.evidence.layout import DiskTable, Layout, LayoutArguments, Volume
 from volforensic.evidence.partitions import Partition, read_table
-from volforensic.evidence.patched import Patched
 from volforensic.evidence.reader import Window
 from volforensic.evidence.recipes import Placed, disk_bases, next_base
 from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
@@ -32,6 +32,7 @@ _NOT_FOR_FILES = {
     "0x41": "PReP boot partition",
 }
 _MOST_ROUNDS = 16
+_MOST_UNREAD = 100
 _LONGEST_REASON = 500
 _MOST_VOLUMES = 1000
 
@@ -214,8 +215,8 @@ class _Discovery:
 
     def _recognised(self, window: Window, index: int) -> Filesystem | None:
         self._place.begin_item(index)
-        bad: list[int] = []
-        window = window._replace(medium=Patched(self._space, bad))
+        around = AroundMedium(self._space)
+        window = window._replace(medium=around)
         try:
             found = recognise(window)
             if found is not None and found.type == "xfs":
@@ -225,8 +226,8 @@ class _Discovery:
             return None
         if found is None and luks_version(window):
             found = Filesystem(type="luks", unread="it is encrypted")
-        if bad:
-            self._note_bad(window, index, f"{len(set(bad))} sectors, the first at byte {min(bad)}: taken as NUL bytes")
+        for place, length in around.runs()[:_MOST_UNREAD]:
+            self._note_bad(window, index, f"{length} bytes from byte {place} on were taken as NUL")
         return found
 
     def _note_bad(self, window: Window, index: int, reason: str) -> None:
@@ -242,7 +243,7 @@ class _Discovery:
         return 0 if is_whole else max((volume.index for volume in self._volumes), default=0) + 1
 
     def _window(self, volume: Volume) -> Window:
-        return Window(Patched(self._space, []), volume.offset, volume.length)
+        return Window(AroundMedium(self._space), volume.offset, volume.length)
 
 
 def _whole(index: int, disk: int, base: int, size: int, found: Filesystem | None) -> Volume:
