@@ -97,7 +97,7 @@ class _Discovery:
             partitions,
             lambda _position: self._place.begin_item(0),
             is_barren=not any(volume.filesystem or volume.parts for volume in own),
-            is_full=self._searches_gaps and bool(partitions),
+            is_full=self._searches_gaps,
         )
         self._problems += [_moved(problem, disk.address) for problem in found.problems]
         for partition in found.partitions:
