@@ -40,7 +40,7 @@ def fuzzed(name: str, disk: bytes, arguments: argparse.Namespace) -> Counter[str
 
 
 def commanded(name: str, disk: bytes, arguments: argparse.Namespace, folder: Path) -> Counter[str]:
-    """Run mutants through the whole command, tell those that it does not bear, return how many end with which status."""
+    """Run mutants through the whole command; return how many end with which status, and tell what it does not bear."""
     counts: Counter[str] = Counter()
     used = used_sectors(disk)
     for number in range(arguments.first, arguments.first + arguments.count):
