@@ -30,4 +30,10 @@ def plain_image(source: Source) -> Image:
     """Return a source as an image of one plain disk."""
     size = source.pin.size
     recipe = DiskRecipe(kind=RAW, files=[FilePart(name=source.path.name.encode(), size=size)], size=size)
-    return Image([OpenedDisk(source.path, recipe, ContainerFacts(kind=RAW, size=size), (source,))])
+    return Image(
+        [
+            OpenedDisk(
+                source.path, source.kind, recipe, ContainerFacts(kind=RAW, size=size), (source,), (source.descriptor,)
+            )
+        ]
+    )

@@ -14,6 +14,7 @@ from test_walk import fill, kernel_rows
 
 from volforensic.evidence.btrfs_free import free_space
 from volforensic.evidence.btrfs_parity import rebuilt
+from volforensic.evidence.btrfs_tree import Trees
 from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.filesystems import open_filesystem
 from volforensic.evidence.reader import Window
@@ -248,3 +249,20 @@ def _polynomial(column: tuple[int, ...]) -> int:
     for value in reversed(column):
         total = (total << 1 ^ (0x11D if total & 0x80 else 0)) ^ value
     return total
+
+
+def test_where_the_newest_root_is_damaged_an_earlier_one_is_read(tmp_path: Path) -> None:
+    paths = made(tmp_path, 1, "-m", "single")
+    with mounted_devices(paths, tmp_path / "mounted") as folder:
+        for number in range(5):
+            (folder / f"file{number}").write_bytes(b"x" * 9000)
+            subprocess.run(["btrfs", "filesystem", "sync", str(folder)], check=True)
+    whole = Devices(paths)
+    trees = Trees(whole.window)
+    (place,) = trees.physical(trees.superblock.root, trees.superblock.block_size)
+    with paths[0].open("r+b") as file:
+        file.seek(place + 200)
+        file.write(bytes([0xFF]) * 50)
+    found = Devices(paths)
+    assert {b"/file0", b"/file1", b"/file2"} <= {entry.path for entry in found.entries}
+    assert any("it was read as it was at transaction" in problem.reason and problem.lost for problem in found.problems)

@@ -10,11 +10,12 @@ from command_line import triage
 from test_hostile_stages import Silence
 
 from images import build
-from volforensic.evidence.image import ImageOptions, opened_image
+from volforensic.evidence.image import ImageOptions
 from volforensic.inventory.comparison import compare_volumes
 from volforensic.inventory.store import Inventory
 from volforensic.preload import preloaded_modules
 from volforensic.sandbox.pool import Pool
+from volforensic.sources import SourceOpener
 from volforensic.survey import Survey
 
 
@@ -63,7 +64,8 @@ def test_bytes_that_a_library_reads_otherwise_are_told_by_both_hashes(tmp_path: 
     disk = build.cached("ubuntu-btrfs")
     with ExitStack() as stack:
         pool = stack.enter_context(Pool(preloaded_modules([], second_reader=True), jobs=1))
-        image = stack.enter_context(opened_image([disk], pool, ImageOptions(), lambda _: None))
+        opener = SourceOpener(pool, tmp_path, ImageOptions(), lambda _: None, Silence())
+        image, _ = stack.enter_context(opener.opened([disk]))
         survey = Survey(image, pool, Silence(), lambda _: None)
         layout = survey.read_layout()
         inventory = stack.enter_context(Inventory(tmp_path / "inventory.sqlite"))

@@ -122,6 +122,9 @@ def test_a_missing_segment_costs_its_own_chunks_only() -> None:
     with pytest.raises(OSError, match="segment 3") as error:
         image.disk.read_at(40 * CHUNK - 1, 2)
     assert error.value.errno == errno.EIO
+    with pytest.raises(OSError, match="segment 3"):
+        image.disk.read_at(50 * CHUNK, 1)
+    assert [(fault.position, fault.length, fault.lost) for fault in image.faults] == [(40 * CHUNK, 20 * CHUNK, True)]
 
 
 def test_the_last_segments_missing_are_named_with_their_bytes() -> None:

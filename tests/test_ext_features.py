@@ -2,6 +2,7 @@
 
 import base64
 import fcntl
+import hashlib
 import os
 import struct
 import subprocess
@@ -60,13 +61,23 @@ def contents(walked: Walked) -> dict[bytes, tuple[str, object]]:
     return found
 
 
+def written(tree: Path) -> dict[bytes, tuple[str, object]]:
+    """Return the same of the folder that an image was made of."""
+    found: dict[bytes, tuple[str, object]] = {b"/": ("directory", None), b"/lost+found": ("directory", None)}
+    for path in tree.rglob("*"):
+        is_file = path.is_file()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if is_file else None
+        found[b"/" + os.fsencode(path.relative_to(tree))] = ("file" if is_file else "directory", digest)
+    return found
+
+
 def overwrite(image: Path, place: int, data: bytes) -> None:
     with image.open("r+b") as file:
         file.seek(place)
         file.write(data)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", ["bigalloc-1k", "bigalloc-64k", "meta_bg-4k", "inline_data", "not-flexible"])
 def test_every_layout_reads_as_the_kernel_reads_it(tmp_path: Path, layout: str) -> None:
     image = tmp_path / "disk.raw"
     command = ["mke2fs", "-q", "-F", "-t", "ext4", *LAYOUTS[layout], str(image), "96M"]
@@ -86,7 +97,8 @@ def test_a_damaged_first_superblock_costs_nothing(tmp_path: Path, layout: str) -
     whole = Walked(image, "ext4")
     before = contents(whole)
     assert not whole.problems
-    assert len(before) > 400
+    if layout != "inline_data":  # of which mke2fs 1.47 cuts a file that ends with a hole: the kernel reads what we read
+        assert before == written(tmp_path / "tree")
     descriptor = os.open(image, os.O_RDONLY)
     spaces = list(free_space(Window(medium_of(descriptor), 0, image.stat().st_size), lambda _: None))
     assert not [space for space in spaces if isinstance(space, Unknown)]
@@ -229,7 +241,9 @@ def test_a_copy_of_the_superblock_does_not_hide_a_journal_that_waits(tmp_path: P
     subprocess.run(command, check=True, capture_output=True)
     with mounted(image, tmp_path / "mounted") as folder:
         (folder / "new").write_text("new")
-        os.sync()
+        descriptor = os.open(folder, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
         waiting = image.read_bytes()
     copy = tmp_path / "copy.raw"
     for data, state in ((waiting, "committed changes"), (image.read_bytes(), "clean")):

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 from media import medium_of
+from test_gaps import Bytes
 
 from images.hostile.ext_disk import Ext
 from images.hostile.kit import MEBIBYTE
@@ -80,28 +81,6 @@ def test_the_description_names_where_volumes_were_mounted(tmp_path: Path) -> Non
     assert row["volumes"][0]["mounted"] == ["/"]
 
 
-def btrfs_device(index: int, number: int, uuid: str, *, devices: int = 2) -> Volume:
-    found = Filesystem(type="btrfs", uuid=uuid, devices=devices, device=number)
-    return Volume(index=index, offset=index << 20, length=1 << 20, kind="gpt", description="", filesystem=found)
-
-
-def test_the_devices_of_one_filesystem_are_one_volume_and_copies_of_a_disk_stay_alone() -> None:
-    volumes = [
-        btrfs_device(1, 2, "a"),
-        btrfs_device(2, 1, "a"),
-        btrfs_device(3, 1, "b"),
-        btrfs_device(4, 1, "b"),
-        btrfs_device(5, 2, "b"),
-        btrfs_device(6, 1, "c", devices=1),
-        btrfs_device(7, 1, "d"),
-    ]
-    found = with_devices(volumes)
-    assert [volume.index for volume in found] == [1, 2, 3, 4, 5, 6, 7]
-    assert [(device.number, device.offset >> 20) for device in found[0].devices] == [(2, 1), (1, 2)]
-    assert [volume.index for volume in found if volume.is_readable] == [1, 3, 4, 5, 6, 7]
-    assert not any(volume.devices for volume in found[1:])
-
-
 def test_a_disk_whose_first_mebibyte_was_wiped_keeps_its_filesystems(tmp_path: Path) -> None:
     content = Ext(tmp_path).path.read_bytes()
     layout = layout_of(source(tmp_path, bytes(MEBIBYTE) + content + bytes(MEBIBYTE)))
@@ -140,3 +119,45 @@ def test_a_disk_inside_a_partition_is_a_part_of_it(tmp_path: Path) -> None:
     assert [(volume.index, volume.number, volume.parts) for volume in layout.volumes] == [(1, 1, [2]), (2, 0, [])]
     assert layout.volumes[1].is_readable
     assert not any(problem.lost for problem in layout.problems)
+
+
+def btrfs_device(index: int, number: int, uuid: str, *, devices: int = 2) -> Volume:
+    found = Filesystem(type="btrfs", uuid=uuid, devices=devices, device=number)
+    return Volume(index=index, offset=index << 20, length=1 << 20, kind="gpt", description="", filesystem=found)
+
+
+def test_the_devices_of_one_filesystem_are_one_volume_and_copies_of_a_disk_stay_alone() -> None:
+    volumes = [
+        btrfs_device(1, 2, "a"),
+        btrfs_device(2, 1, "a"),
+        btrfs_device(3, 1, "b"),
+        btrfs_device(4, 1, "b"),
+        btrfs_device(5, 2, "b"),
+        btrfs_device(6, 1, "c", devices=1),
+        btrfs_device(7, 1, "d"),
+    ]
+    found = with_devices(volumes)
+    assert [volume.index for volume in found] == [1, 2, 3, 4, 5, 6, 7]
+    assert [(device.number, device.offset >> 20) for device in found[0].devices] == [(2, 1), (1, 2)]
+    assert [volume.index for volume in found if volume.is_readable] == [1, 3, 4, 5, 6, 7]
+    assert not any(volume.devices for volume in found[1:])
+
+
+def test_bad_sectors_beside_a_superblock_hide_no_filesystem(tmp_path: Path) -> None:
+    content = gpt_disk(tmp_path)[0].read_bytes()
+    for bad in (
+        range(700),
+        range(1024, 1536),
+        range(MEBIBYTE, MEBIBYTE + 1000),
+        range(MEBIBYTE + 4096, MEBIBYTE + 9000),
+    ):
+        place = Workplace(Bytes(content, bad), mmap.mmap(-1, PAGE_USED), None)
+        layout = next(read_layout(place, LayoutArguments(sizes=[len(content)])))
+        assert [(volume.kind, volume.is_readable) for volume in layout.volumes] == [("gpt", True)]
+        assert any(problem.lost for problem in layout.problems)
+
+
+def test_a_partition_that_begins_with_the_disks_filesystem_is_not_read_twice(tmp_path: Path) -> None:
+    image = Ext(tmp_path)
+    image.write(446, struct.pack("<B3xB3xII", 0, 0x83, 0, 16384) + bytes(48) + b"\x55\xaa")
+    assert [volume.kind for volume in layout_of(image.path).volumes] == ["whole"]

@@ -10,6 +10,8 @@ from memory_media import space_of
 from images import lvm
 from images.lvm import Logical, Physical, linear, segment
 from volforensic.evidence.volumes.lvm import find_logical_volumes
+from volforensic.evidence.volumes.lvm_label import Texts
+from volforensic.evidence.volumes.lvm_metadata import MetadataError
 from volforensic.evidence.volumes.map_check import check_map
 from volforensic.evidence.volumes.mapped import Found
 from volforensic.evidence.volumes.opening import open_map
@@ -112,9 +114,9 @@ def test_a_chain_of_layers_ends() -> None:
 def test_volumes_that_double_each_time_end() -> None:
     chain = [
         Logical(f"v{place}", [segment(0, 1, "mirror", mirror_count=2, mirrors=[f"v{place + 1}", 0] * 2)])
-        for place in range(30)
+        for place in range(24)
     ]
-    found = found_with([*chain, Logical("v30", [linear(0, 1, "pv0", 3)])])
+    found = found_with([*chain, Logical("v24", [linear(0, 1, "pv0", 3)])])
     assert "parts on" in lost(found)
     assert len(found.volumes) < 20
 
@@ -174,6 +176,32 @@ def test_stripes_that_cannot_be(size: int, count: int) -> None:
 def test_a_name_that_is_no_name_of_lvm_has_no_device_names() -> None:
     found = found_with([ROOT], ("root {", '"../../etc" {'))
     assert [(volume.name, volume.names) for volume in found.volumes] == [("vg/../../etc", [])]
+
+
+def test_the_work_is_bounded_for_all_groups_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("volforensic.evidence.volumes.lvm._MOST_WORK", 1 << 14)
+    chain = [
+        Logical(f"v{place}", [segment(0, 1, "mirror", mirror_count=2, mirrors=[f"v{place + 1}", 0] * 2)])
+        for place in range(9)
+    ]
+    logical = [Logical("v9", [linear(0, 1, "pv0", 0)]), *chain]
+    disks = [
+        lvm.physical_volume(uuid, 128 << 10, lvm.group_text(uuid, [Physical(uuid, 1)], logical))
+        for uuid in (lvm.identity(f"PV{number}") for number in range(10, 50))
+    ]
+    space, members = space_of(disks)
+    found = find_logical_volumes(space, members)
+    assert "name each other too often" in lost(found)
+    assert 10 < len(found.volumes) < 40 * 10
+
+
+def test_too_much_metadata_is_not_read() -> None:
+    padding = " " * (15 << 20)
+    texts = Texts()
+    for number in range(4):
+        texts.parsed(f"vg {{ seqno = {number} }}{padding}".encode())
+    with pytest.raises(MetadataError, match="were read before it"):
+        texts.parsed(f"vg {{ seqno = 9 }}{padding}".encode())
 
 
 def test_a_hundred_clones() -> None:

@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+from lvm_texts import TWO, TWO_UUIDS
 from memory_media import pattern, read_in_pieces, space_of
 
 from images import lvm
@@ -259,3 +260,30 @@ def test_exceptions_that_cannot_be_are_errors(exceptions: list[tuple[int, int]])
     made, found = found_in(SNAPSHOT, {8: bytes(store)})
     with pytest.raises(OSError, match="exception store is damaged"):
         volume_bytes(made, found, "snap")
+
+
+def test_metadata_that_lvm_wrote_gives_the_volumes_that_lvm_shows() -> None:
+    disks = [lvm.physical_volume(uuid, 60 << 20, TWO) for uuid in TWO_UUIDS]
+    pieces = {0: PoolBuilder(EXTENT).finished({device: {} for device in range(1, 6)})}
+    disks[1][1 << 20 : (1 << 20) + len(pieces[0])] = pieces[0]
+    for extent, chunk in ((16, 8192), (28, 4096), (30, 4096), (119, 4096)):
+        at = (1 << 20) + extent * (256 << 10)
+        disks[0][at : at + chunk] = lvm.exception_store({}, chunk, chunk)
+    space, members = space_of(disks)
+    found = find_logical_volumes(space, members)
+    kinds = {volume.name.removeprefix("two/"): (type(volume.map), volume.length >> 10) for volume in found.volumes}
+    assert kinds == {
+        "base": (maps.Run, 4096),
+        "snap": (maps.Snapshot, 4096),
+        "snapsmall": (maps.Snapshot, 4096),
+        "snapfull": (maps.Snapshot, 4096),
+        "ext": (maps.Run, 2048),
+        "thin1": (maps.Thin, 12288),
+        "thinsnap": (maps.Thin, 12288),
+        "thinsnap2": (maps.Thin, 12288),
+        "big": (maps.Thin, 1 << 20),
+        "fromext": (maps.Thin, 2048),
+        "mbase": (maps.Snapshot, 2048),
+    }
+    assert reasons(found) == []
+    assert "being merged" in " ".join(reasons(found, lost=False))

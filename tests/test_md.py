@@ -278,7 +278,7 @@ def test_a_member_that_was_rebuilt_in_part_gives_that_part() -> None:
 def test_bad_blocks_that_a_member_knows_come_from_the_others() -> None:
     data = b"".join(bytes([byte]) * CHUNK for byte in bytes.fromhex(RAID5.members[0]))
     spoiled = data[:CHUNK] + b"?" * CHUNK + data[2 * CHUNK :]
-    disks = [member(shape(RAID5), 0, spoiled, Extras(bad_blocks=((8, 8),))), *disks_of(RAID5)[1:]]
+    disks = [member(shape(RAID5), 0, spoiled, Extras(bad_blocks=((2, 4), (24, 8)))), *disks_of(RAID5)[1:]]
     _, content, said = only(disks)
     assert content == content_of(RAID5)
     assert "member 0 knows 1 ranges of it to be bad" in said

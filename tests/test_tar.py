@@ -15,6 +15,7 @@ import pytest
 from media import medium_of
 from test_walk import Walked
 
+from volforensic.evidence import archive_index
 from volforensic.evidence.archives import open_archive
 from volforensic.evidence.node import LISTED_BEFORE, MORE_MEMBERS, NOT_IN_ARCHIVE, TYPES, UP_IN_NAME
 from volforensic.evidence.reader import Window
@@ -382,3 +383,21 @@ def test_a_sector_that_does_not_read_costs_its_members() -> None:
     with pytest.raises(ValueError, match="bytes 12288 to 16384 of the archive are lost: it does not read"):
         names.update(listed.name for listed in reader.entries(reader.root()))
     assert names == {b"f%d" % index for index in range(100) if not 12 <= index < 16}
+
+
+def test_a_global_header_gives_no_path_to_all(tmp_path: Path) -> None:
+    header = member("g", record(b"path", b"p" * 60_000) + record(b"uid", b"77"), type=tarfile.XGLTYPE)
+    walked = walk(tmp_path, member("a"), header, member("b"), member("c"), END)
+    assert [(entry.path, entry.uid) for entry in walked.entries[1:]] == [(b"/a", 0), (b"/b", 77), (b"/c", 77)]
+    assert "what can be true of one only" in text(walked)
+    walked = walk(tmp_path, member("g", record(b"mtime", b"77.5"), type=tarfile.XGLTYPE), member("b"), END)
+    assert walked.entries[1].modified == 77_500_000_000
+
+
+def test_a_few_deep_names_do_not_fill_the_disk_with_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_index, "_MOST_PATH_BYTES", 1 << 20)
+    deep = [pax(path=b"%d/" % number + b"a/" * 900) + member("x") for number in range(5)]
+    walked = walk(tmp_path, member("before"), *deep, END)
+    assert b"/before" in contents(walked)
+    assert sum(len(entry.path) for entry in walked.entries) < 2 << 20
+    assert "directories, with paths of" in text(walked)

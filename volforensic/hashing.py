@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from volforensic.case.scratch import scratch_folder
 from volforensic.errors import IntegrityError
-from volforensic.evidence.image import Image, ImageOptions, opened_image
+from volforensic.evidence.image import Image, ImageOptions
 from volforensic.evidence.image_hash import ImageHash
 from volforensic.evidence.layout import Layout
 from volforensic.evidence.source import Digest
@@ -20,6 +21,7 @@ from volforensic.preload import preloaded_modules
 from volforensic.record import Problem, Row
 from volforensic.sandbox.confinement import probe
 from volforensic.sandbox.pool import Pool
+from volforensic.sources import SourceOpener
 from volforensic.survey import Survey, host_paths
 from volforensic.voice import Voice
 
@@ -70,14 +72,15 @@ def hashed_source(path: Path, options: HashOptions, voice: Voice) -> Iterator[Ha
 
     with ExitStack() as stack:
         pool = stack.enter_context(Pool(preload=preloaded_modules([]), jobs=options.jobs))
-        image = stack.enter_context(opened_image([path], pool, options.image, note))
+        opener = SourceOpener(pool, scratch_folder(), options.image, note, voice)
+        image, view = stack.enter_context(opener.opened([path]))
         beside = stack.enter_context(ImageHash(image, options.hashes)) if options.with_image else None
         if beside is None:
             image.read_in_places()
         inventory = stack.enter_context(Inventory())
         for sentence in probe().missing():
             note(Problem(stage="sandbox", reason=sentence, lost=False))
-        survey = Survey(image, pool, voice, note)
+        survey = Survey(image, pool, voice, note, view=view)
         layout = survey.read_layout()
         subvolumes = survey.walk(inventory, layout)
         paths = host_paths(survey.find_hosts(inventory, layout, subvolumes))

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
 from volforensic.collection.host import Host, find_hosts
 from volforensic.collection.namespace import HostPaths
 from volforensic.errors import NoFilesystemError
@@ -33,6 +35,7 @@ class Survey(NamedTuple):
     voice: Voice
     note: Callable[[Problem], None]
     searches_gaps: bool = False
+    view: Callable[[Layout], list[int]] = lambda _: []
 
     def read_layout(self) -> Layout:
         """Return volumes and filesystems.
@@ -46,6 +49,10 @@ class Survey(NamedTuple):
             if layout is None or not unlocking.open_more(layout):
                 break
             layout, problems = self._layout(unlocking)
+        viewed = self.view(layout) if layout is not None else []
+        if viewed:
+            layout, problems = self._layout(unlocking)
+            layout, problems = _with_views(layout, viewed), _not_lost(problems, viewed)
         problems += unlocking.problems
         for problem in problems:
             self.note(problem)
@@ -89,10 +96,7 @@ class Survey(NamedTuple):
         task = Task(
             function="volforensic.evidence.discovery:read_layout",
             arguments=LayoutArguments(
-                sizes=self.image.sizes,
-                searches_gaps=self.searches_gaps,
-                opened=unlocking.opened,
-                keys=unlocking.keys,
+                sizes=self.image.sizes, searches_gaps=self.searches_gaps, opened=unlocking.opened, keys=unlocking.keys
             ),
             message_type=Layout,
             source=self.image.handle,
@@ -109,6 +113,25 @@ class Survey(NamedTuple):
         if layout is not None:
             self.image.place(layout.placed, unlocking.keys)
         return layout, problems
+
+
+def _with_views(layout: Layout | None, viewed: list[int]) -> Layout | None:
+    """Return the layout with each volume that the kernel read as the whole of the disk that shows it."""
+    if layout is None:
+        return None
+    views = [volume.index for volume in layout.volumes if volume.disk >= len(layout.disks) - len(viewed)]
+    parts = dict(zip(viewed, views, strict=False))
+    volumes = [
+        msgspec.structs.replace(volume, parts=[parts[volume.index]]) if volume.index in parts else volume
+        for volume in layout.volumes
+    ]
+    return msgspec.structs.replace(layout, volumes=volumes, problems=_not_lost(layout.problems, viewed))
+
+
+def _not_lost(problems: list[Problem], viewed: list[int]) -> list[Problem]:
+    return [
+        msgspec.structs.replace(problem, lost=False) if problem.volume in viewed else problem for problem in problems
+    ]
 
 
 def host_paths(hosts: list[Host]) -> HostPaths:

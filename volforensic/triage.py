@@ -13,7 +13,7 @@ from volforensic.collection.host import Host, mounted_places
 from volforensic.collection.stage import Evidence, FileEnd, collect
 from volforensic.detection.engine import detect
 from volforensic.errors import IntegrityError, NoFilesystemError
-from volforensic.evidence.image import Image, ImageOptions, opened_image
+from volforensic.evidence.image import ImageOptions
 from volforensic.evidence.image_hash import ImageHash
 from volforensic.evidence.layout import Layout
 from volforensic.evidence.source import Digest
@@ -40,6 +40,7 @@ from volforensic.record import SEVERITIES, Coverage, Finding, Problem, Row, text
 from volforensic.recording import Recorder, bounded, write_results
 from volforensic.sandbox.confinement import probe
 from volforensic.sandbox.pool import Pool
+from volforensic.sources import OpenedSource, SourceOpener
 from volforensic.survey import Survey, host_paths
 from volforensic.voice import Voice
 
@@ -87,29 +88,31 @@ def triage_source(case: Case, paths: Sequence[Path], options: TriageOptions, voi
     noted: list[Problem] = []
     with (
         Pool(preload=preload, jobs=options.jobs) as pool,
-        opened_image(paths, pool, options.image, noted.append) as image,
+        SourceOpener(pool, case.path, options.image, noted.append, voice).opened(paths) as opened,
     ):
-        case.log("source opened read-only", {**source_fields(paths), "files": pinned_files(image)})
+        image = opened.image
+        case.log("source opened read-only", {**source_fields(image.paths), "files": pinned_files(image)})
         # What lay at this path before may be the same item: its hash tells. Else the hash is taken with the files.
         before = hash_source(image, voice, HASH_BEFORE, options.hashes) if is_known_path(case, image) else None
         folder = choose_item(case, image, before.sha256 if before else "", replace=options.clobber)
         if options.resume and not options.clobber and folder.finished:
             return stored_outcome(folder)
-        case.log(BEGUN, {"evidence": folder.id, **source_fields(paths)})
+        case.log(BEGUN, {"evidence": folder.id, **source_fields(image.paths)})
         folder.begin(clobber=options.clobber, resume=options.resume)
         with discarding(folder):
-            return _Item(case, folder, image, pool, options, voice).run(before, noted)
+            return _Item(case, folder, opened, pool, options, voice).run(before, noted)
 
 
 class _Item:
     """Holds what the stages of one item share: case folder, source, workers, and the problems so far."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - it only keeps what it is given
-        self, case: Case, folder: EvidenceFolder, image: Image, pool: Pool, options: TriageOptions, voice: Voice
+        self, case: Case, folder: EvidenceFolder, source: OpenedSource, pool: Pool, options: TriageOptions, voice: Voice
     ) -> None:
         self.case = case
         self.folder = folder
-        self.image = image
+        self.image = source.image
+        self.view = source.view
         self.pool = pool
         self.options = options
         self.voice = voice
@@ -120,7 +123,7 @@ class _Item:
     def run(self, before: Digest | None, noted: Sequence[Problem]) -> Outcome:
         self._note(*noted)
         self._note(*(Problem(stage="sandbox", reason=sentence, lost=False) for sentence in probe().missing()))
-        survey = Survey(self.image, self.pool, self.voice, self._note, searches_gaps=self.options.carve)
+        survey = Survey(self.image, self.pool, self.voice, self._note, searches_gaps=self.options.carve, view=self.view)
         try:
             layout = survey.read_layout()
         except NoFilesystemError as error:

@@ -12,6 +12,7 @@ from volforensic.cli.options import (
     AsRaw,
     HashNames,
     Jobs,
+    KernelView,
     KeyFiles,
     KnownBad,
     KnownGood,
@@ -43,6 +44,7 @@ def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the comma
     parents: Parents = None,
     passphrase_files: PassphraseFiles = None,
     key_files: KeyFiles = None,
+    kernel_view: KernelView = False,  # noqa: FBT002 - same
     as_raw: AsRaw = False,  # noqa: FBT002 - same
     jobs: Jobs = 0,
     progress: Progress = "auto",
@@ -69,7 +71,10 @@ def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the comma
     request = HashRequest(
         source=source,
         image=ImageOptions(
-            parents=tuple(parents or ()), as_raw=as_raw, secrets=read_secrets(passphrase_files or (), key_files or ())
+            parents=tuple(parents or ()),
+            as_raw=as_raw,
+            kernel_view=kernel_view,
+            secrets=read_secrets(passphrase_files or (), key_files or ()),
         ),
         hashes=algorithms(hashes),
         output_format=output_format,

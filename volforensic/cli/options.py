@@ -38,6 +38,9 @@ KeyFiles = Annotated[
     list[Path] | None,
     typer.Option("--key-file", metavar="FILE", help="A key file for encrypted volumes: every byte of it."),
 ]
+KernelView = Annotated[
+    bool, typer.Option("--kernel-view", help="Let the kernel read filesystems that no reader knows (root).")
+]
 AsRaw = Annotated[bool, typer.Option("--raw", help="Read the file byte for byte, whatever container it looks like.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, max=256, help="Workers at once; 0: one a core.")]
 Progress = Annotated[ProgressMode, typer.Option("--progress", help="How to tell what runs.")]

@@ -13,6 +13,7 @@ from volforensic.cli.options import (
     AsRaw,
     HashNames,
     Jobs,
+    KernelView,
     KeyFiles,
     KnownBad,
     KnownGood,
@@ -52,6 +53,7 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
     parents: Parents = None,
     passphrase_files: PassphraseFiles = None,
     key_files: KeyFiles = None,
+    kernel_view: KernelView = False,  # noqa: FBT002 - same
     as_raw: AsRaw = False,  # noqa: FBT002 - same
     jobs: Jobs = 0,
     output_format: Annotated[Literal["table", "json"], typer.Option("--format", "-f", help="How to print.")] = "table",
@@ -78,7 +80,10 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
         sources=sources,
         as_host=as_host,
         image=ImageOptions(
-            parents=tuple(parents or ()), as_raw=as_raw, secrets=read_secrets(passphrase_files or (), key_files or ())
+            parents=tuple(parents or ()),
+            as_raw=as_raw,
+            kernel_view=kernel_view,
+            secrets=read_secrets(passphrase_files or (), key_files or ()),
         ),
         case=case,
         number=as_text(number),

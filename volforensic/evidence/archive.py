@@ -1,6 +1,6 @@
 """What an archive of a tree (tar, cpio) is to the reader of both: members one after the other, each with its node."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from volforensic.evidence.node import Extent, Node
@@ -12,7 +12,8 @@ INVENTED = 1 << 62
 """Inode numbers from here on are ours: of members whose own numbers say nothing, or belong to others too."""
 INVENTED_DIRECTORY = 1 << 61
 ROOT = 1
-_BLOCK = 64 << 10
+_BLOCK = 16 << 10
+_LARGE_STEP = 1 << 20
 _MOST_TOLD = 20
 _MOST_LOSSES = 1000
 
@@ -104,6 +105,30 @@ class Blocks(NamedTuple):
                 self.kept.pop(next(iter(self.kept)))
             self.kept[start] = block
         return block[place : place + size]
+
+
+def steps(position: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the range in parts, as (place, size): a small one first, since what is looked for is mostly near."""
+    size = _BLOCK
+    while position < end:
+        size = min(size, end - position)
+        yield position, size
+        position += size
+        size = _LARGE_STEP
+
+
+def first_used(window: Window, position: int, end: int, sign: Callable[[], None]) -> int | None:
+    """Return the first place in a range that is not NUL, None where all is; what does not read counts as used."""
+    for start, size in steps(position, end):
+        sign()
+        try:
+            data = window.read_at(start, size)
+        except OSError:
+            return start
+        rest = data.lstrip(b"\0")
+        if rest:
+            return start + len(data) - len(rest)
+    return None
 
 
 def components(name: bytes) -> list[bytes]:

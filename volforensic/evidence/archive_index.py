@@ -8,6 +8,7 @@ from volforensic.evidence.archive import MOST_MEMBERS, Member, components
 
 MOST_DIRECTORIES = 1_500_000
 _MOST_NAME_BYTES = 128 << 20
+_MOST_PATH_BYTES = 256 << 20  # of directories: a few names of 64 KiB make tens of thousands of them
 _MOST_CLAIMS = 2_000_000
 _NONE = -1
 LONGEST_NAME = 64 << 10
@@ -50,7 +51,8 @@ class ArchiveIndex:
         self._heads = [array("i", [_NONE]), array("i", [_NONE])]  # the first and the last member in it
         self._below = array("i", [_NONE])  # the first directory in it
         self._beside = array("i", [_NONE])  # the next directory in the same one
-        self._name_bytes = 0
+        self._lengths = array("I", [0])  # of the directories' paths
+        self._name_bytes = self._path_bytes = 0
         self._claims: set[int] = set()
         self._pending: list[tuple[int, int]] = []
 
@@ -169,9 +171,16 @@ class ArchiveIndex:
 
     def _new(self, key: tuple[int, bytes]) -> int:
         self._name_bytes += len(key[1])
-        if len(self._names) >= MOST_DIRECTORIES or self._name_bytes > _MOST_NAME_BYTES:
-            self.full = f"more than {len(self._names)} directories, with {self._name_bytes} bytes of names"
+        length = self._lengths[key[0]] + 1 + len(key[1])
+        self._path_bytes += length
+        if (
+            len(self._names) >= MOST_DIRECTORIES
+            or self._name_bytes > _MOST_NAME_BYTES
+            or self._path_bytes > _MOST_PATH_BYTES
+        ):
+            self.full = f"more than {len(self._names)} directories, with paths of {self._path_bytes} bytes"
             return _NONE
+        self._lengths.append(length)
         number = len(self._names)
         self._directories[key] = number
         self._names.append(key[1])

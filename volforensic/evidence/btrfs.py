@@ -284,8 +284,9 @@ class BtrfsReader:
             if places:
                 extents.append(Extent(extent.position, places[0], extent.length))
                 continue
-            for piece in self._trees.map.pieces(begin, min(extent.length, max(0, size - extent.position))):
-                if len(extents) > _MOST_PIECES or (piece.row and not piece.addresses):
+            pieces = self._trees.map.pieces(begin, min(extent.length, max(0, size - extent.position)))
+            for number, piece in enumerate(pieces):
+                if number > _MOST_PIECES or len(extents) > _MOST_PIECES or (piece.row and not piece.addresses):
                     return Runs(None)  # striped into many pieces, or parity must stand in for a device
                 if piece.addresses:
                     place = extent.position + piece.logical - begin

@@ -23,6 +23,7 @@ _HEAD = struct.Struct("<8xQBB2xB")  # bytes of file, compression, encryption, ty
 _BODY = struct.Struct("<QQQQ")  # address, bytes there, first byte of it, bytes of the file
 _LARGEST_COMPRESSED = 128 << 10
 _STEP = 1 << 20
+_MOST_GAPS = 1 << 16
 _ZLIB, _LZO, _ZSTD = 1, 2, 3
 
 
@@ -94,11 +95,14 @@ def extent_chunks(extent: FileExtent, trees: Trees, checksums: Checksums | None)
 
 def _read(trees: Trees, address: int, size: int, checksums: Checksums | None) -> Iterator[Stored]:
     """Yield logical bytes, ``position`` their address; BtrfsError at the end where some of them are nowhere."""
-    lost, first = 0, 0
+    lost, first, gaps = 0, 0, 0
     for piece in trees.map.pieces(address, size):
         if not piece.addresses and not piece.row:
             first = first or piece.logical
             lost += piece.length
+            gaps += 1
+            if gaps > _MOST_GAPS:
+                raise BtrfsError(f"more than {_MOST_GAPS} parts lie outside the volume or on a missing device")
             continue
         for start in range(piece.logical, piece.logical + piece.length, _STEP):
             length = min(_STEP, piece.logical + piece.length - start)

@@ -12,6 +12,8 @@ from volforensic.evidence.devices import DeviceRange
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import btrfs_superblock
 
+_BACKUPS = range(2859, 2859 + 4 * 168, 168)  # super_roots: earlier roots of the root tree, each with its transaction
+
 
 class BtrfsError(ValueError):
     """A structure of the filesystem cannot be what it says."""
@@ -21,6 +23,7 @@ class Superblock(NamedTuple):
     """What a superblock says: logical addresses, sizes in bytes, the device's number, the system chunks.
 
     ``identity`` is the filesystem's UUID, ``features`` are the incompatible ones, ``devices`` how many it has.
+    ``backups`` are the roots of the last transactions: the address of a block, the transaction.
     """
 
     identity: bytes
@@ -35,6 +38,7 @@ class Superblock(NamedTuple):
     devices: int
     device: int
     system_chunks: bytes
+    backups: tuple[tuple[int, int], ...] = ()
 
 
 class PresentDevice(NamedTuple):
@@ -66,6 +70,7 @@ def read_superblock(window: Window) -> Superblock:
         devices=devices,
         device=struct.unpack_from("<Q", raw, 201)[0],
         system_chunks=raw[811 : 811 + min(array_size, 2048)],
+        backups=tuple(struct.unpack_from("<QQ", raw, place) for place in _BACKUPS),
     )
 
 

@@ -22,6 +22,9 @@ def volume_remarks(trees: Trees) -> Iterator[VolumeRemark]:
         yield VolumeRemark(
             f"devices {numbers} of the {trees.superblock.devices} of this btrfs are missing: {what}", is_loss
         )
+    if trees.older:
+        reason = f"the newest root of its trees is damaged: it was read as it was at transaction {trees.older}"
+        yield VolumeRemark(reason, is_loss=True)
     if trees.repaired:
         count = len(trees.repaired)
         reason = f"{count} tree blocks are damaged or old in one copy and right in another: {_some(trees.repaired)}"

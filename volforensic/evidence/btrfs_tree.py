@@ -9,7 +9,7 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from operator import lt
+from operator import itemgetter, lt
 from typing import NamedTuple
 
 from volforensic.evidence.btrfs_chunks import ChunkMap
@@ -83,6 +83,9 @@ class Trees:
         self._block = lru_cache(maxsize=_CACHE_BYTES // size)(self._read_block)
         self._add_system_chunks()
         self._add_chunks()
+        self.older = 0
+        if not self._is_right_root(self.superblock.root, self.superblock.generation):
+            self._take_older_root()
 
     def expect(self, root: int, generation: int) -> None:
         """Say with which transaction the root block of a tree was written: an older copy of it is not taken."""
@@ -163,6 +166,20 @@ class Trees:
         if level is not None and block.level != level:
             raise BtrfsError(f"the tree block at {address} is of level {block.level}, its parent says {level}")
         return block
+
+    def _is_right_root(self, address: int, generation: int) -> bool:
+        try:
+            return self._block(address, generation).is_sound
+        except BtrfsError:
+            return False
+
+    def _take_older_root(self) -> None:
+        """Read the tree of an earlier transaction, where the root of the newest is damaged: ``older`` is which."""
+        for root, generation in sorted(self.superblock.backups, key=itemgetter(1), reverse=True):
+            if 0 < generation < self.superblock.generation and self._is_right_root(root, generation):
+                self.superblock = self.superblock._replace(root=root, generation=generation)
+                self._expected[root] = self.older = generation
+                return
 
     def _read_block(self, address: int, generation: int) -> _Block:
         """Return the block at a logical address, of its versions the first that is right and as new as it should be."""

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from volforensic.evidence.archive import Blocks, Losses, Member
+from volforensic.evidence.archive import Blocks, Losses, Member, first_used, steps
 from volforensic.evidence.cpio_header import LONGEST_HEADER, SIGNS, TRAILER, Header, read_header
 from volforensic.evidence.node import (
     LINK_TARGET_LIMIT,
@@ -24,7 +24,6 @@ from volforensic.evidence.node import (
 )
 from volforensic.evidence.reader import Window
 
-_READ_SIZE = 1 << 20
 _MOST_TREES = 200
 _SECOND = 1_000_000_000
 _SUMMED = 256  # so many bytes have a sum below what Adler-32 counts to
@@ -214,7 +213,7 @@ class CpioArchive:
     def _behind_trailer(self, position: int) -> int:
         """Return where the next archive begins, the end where there is none; say what lies between."""
         end = self._window.length
-        first = self._first_used(position, end)
+        first = first_used(self._window, position, end, self._sign)
         if first is None:
             return end
         following = first if self._begins_at(first) else self._next_header(first)
@@ -243,28 +242,15 @@ class CpioArchive:
         return True
 
     def _next_header(self, position: int) -> int | None:
-        for start in range(position, self._window.length, _READ_SIZE):
+        for start, size in steps(position, self._window.length):
             self._sign()
             try:
-                data = self._window.read_at(start, _READ_SIZE + 5)
+                data = self._window.read_at(start, size + 5)
             except OSError:
                 continue
             for found in SIGNS[self._family].finditer(data):
                 if self._begins_at(start + found.start()):
                     return start + found.start()
-        return None
-
-    def _first_used(self, position: int, end: int) -> int | None:
-        """Return the first place in a range that is not NUL; what does not read counts as used."""
-        for start in range(position, end, _READ_SIZE):
-            self._sign()
-            try:
-                data = self._window.read_at(start, min(_READ_SIZE, end - start))
-            except OSError:
-                return start
-            rest = data.lstrip(b"\0")
-            if rest:
-                return start + len(data) - len(rest)
         return None
 
 

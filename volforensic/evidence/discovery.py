@@ -7,7 +7,7 @@ import msgspec
 from volforensic.evidence.bad_sectors import AroundMedium
 from volforensic.evidence.containers.unsupported import named_container
 from volforensic.evidence.device_groups import with_devices
-from volforensic.evidence.gaps import FOUND, Gap
+from volforensic.evidence.gaps import FOUND
 from volforensic.evidence.layout import DiskTable, Layout, LayoutArguments, Volume
 from volforensic.evidence.partitions import Partition, read_table
 from volforensic.evidence.reader import Window
@@ -51,7 +51,6 @@ class _Discovery:
         self._opened = {each.address: each.volume for each in given.opened}
         self._sizes = given.sizes
         self._keys = given.keys
-        self._medium = AroundMedium(place.source)
         self._searches_gaps = given.searches_gaps
         self._space = AddressSpace()
         self._volumes: list[Volume] = []
@@ -61,53 +60,49 @@ class _Discovery:
         """Return everything that there is."""
         bases = disk_bases(self._sizes)
         for base, size in zip(bases, self._sizes, strict=True):
-            self._space.add(base, Window(self._medium, base, size))
-        disks = [self._disk(number, base, self._sizes[number]) for number, base in enumerate(bases)]
-        for _ in range(_MOST_ROUNDS):
-            if not self._map():
-                break
+            self._space.add(base, Window(self._place.source, base, size))
+        tables = [self._disk(number, base, self._sizes[number]) for number, base in enumerate(bases)]
+        self._map_all()
+        disks = [self._with_unlisted(*table, number) for number, table in enumerate(tables)]
+        self._map_all()
         self._volumes = with_devices(self._volumes)
         for volume in self._volumes:
             self._problems.extend(_volume_problems(volume, self._window(volume)))
-        self._problems += (_unread(*run) for run in self._medium.runs()[:_MOST_UNREAD])
         return Layout(disks=disks, volumes=self._volumes, problems=self._problems)
 
-    def _disk(self, number: int, base: int, size: int) -> DiskTable:
+    def _disk(self, number: int, base: int, size: int) -> tuple[DiskTable, list[Partition]]:
+        """Add a disk's volumes; return its table and the partitions in it, none where it is one filesystem."""
         whole = Window(self._space, base, size)
         table = read_table(whole)
         self._problems += [_moved(problem, base) for problem in table.problems]
         found = self._recognised(whole, 0)
         is_readable = found is not None and found.type in READABLE
-        if found is not None and is_readable and table.partitions:
+        partitions = [one for one in table.partitions if one.offset or not is_readable]  # the whole is that one too
+        if found is not None and is_readable and partitions:
             reason = f"a {found.type} filesystem begins at byte 0, where a partition table stands too: both were read"
             self._problems.append(Problem(stage="layout", reason=reason, lost=False, offset=base))
-        if is_readable or not table.partitions:
+        if is_readable or not partitions:
             self._add(_whole(self._number(is_whole=number == 0), number, base, size, found))
-        for partition in table.partitions:
+        for partition in partitions:
             self._add_partition(partition, base, number)
-        gaps = self._add_unlisted(whole, number, [] if is_readable else table.partitions)
-        return DiskTable(
-            address=base,
-            size=size,
-            table=table.kind,
-            sector_size=table.sector_size,
-            gaps=[] if is_readable else gaps,
-        )
+        disk = DiskTable(address=base, size=size, table=table.kind, sector_size=table.sector_size)
+        return disk, [] if is_readable else partitions
 
-    def _add_unlisted(self, whole: Window, disk: int, partitions: list[Partition]) -> list[Gap]:
-        """Add the filesystems that no table names; return the disk's gaps."""
-        volumes = [volume for volume in self._volumes if volume.disk == disk]
+    def _with_unlisted(self, disk: DiskTable, partitions: list[Partition], number: int) -> DiskTable:
+        """Add the filesystems that no table names; return the disk with its gaps."""
+        whole = Window(self._space, disk.address, disk.size)
+        own = [volume for volume in self._volumes if volume.disk == number]
         found = find_unlisted(
             whole,
             partitions,
             lambda _position: self._place.begin_item(0),
-            is_barren=all(volume.filesystem is None for volume in volumes),
+            is_barren=not any(volume.filesystem or volume.parts for volume in own),
             is_full=self._searches_gaps and bool(partitions),
         )
-        self._problems += [_moved(problem, whole.offset) for problem in found.problems]
+        self._problems += [_moved(problem, disk.address) for problem in found.problems]
         for partition in found.partitions:
-            self._add_partition(partition, whole.offset, disk)
-        return found.gaps
+            self._add_partition(partition, disk.address, number)
+        return msgspec.structs.replace(disk, gaps=found.gaps if partitions else [])
 
     def _add_partition(self, partition: Partition, base: int, disk: int) -> None:
         index = self._number()
@@ -136,6 +131,11 @@ class _Discovery:
         outer = min(around, key=lambda volume: volume.length, default=None)
         if outer is not None and outer.filesystem is None:
             self._note_part(outer.index, index)
+
+    def _map_all(self) -> None:
+        for _ in range(_MOST_ROUNDS):
+            if not self._map():
+                break
 
     def _map(self) -> bool:
         """Map what can be mapped from the volumes that have no parts yet; return whether anything was."""
@@ -215,12 +215,25 @@ class _Discovery:
 
     def _recognised(self, window: Window, index: int) -> Filesystem | None:
         self._place.begin_item(index)
-        found = recognise(window)
+        around = AroundMedium(self._space)
+        window = window._replace(medium=around)
+        try:
+            found = recognise(window)
+            if found is not None and found.type == "xfs":
+                found = msgspec.structs.replace(found, state=log_state(window))
+        except OSError as error:
+            self._note_bad(window, index, error.strerror or str(error))
+            return None
         if found is None and luks_version(window):
             found = Filesystem(type="luks", unread="it is encrypted")
-        if found is not None and found.type == "xfs":
-            found = msgspec.structs.replace(found, state=log_state(window))
+        for place, length in around.runs()[:_MOST_UNREAD]:
+            self._note_bad(window, index, f"{length} bytes from byte {place} on were taken as NUL")
         return found
+
+    def _note_bad(self, window: Window, index: int, reason: str) -> None:
+        reason = f"where a filesystem's superblocks lie bytes cannot be read: {reason}"
+        problem = Problem(stage="layout", reason=reason, volume=index, offset=window.offset, length=window.length)
+        self._problems.append(problem)
 
     def _add(self, volume: Volume) -> None:
         self._volumes.append(volume)
@@ -230,18 +243,13 @@ class _Discovery:
         return 0 if is_whole else max((volume.index for volume in self._volumes), default=0) + 1
 
     def _window(self, volume: Volume) -> Window:
-        return Window(self._space, volume.offset, volume.length)
+        return Window(AroundMedium(self._space), volume.offset, volume.length)
 
 
 def _whole(index: int, disk: int, base: int, size: int, found: Filesystem | None) -> Volume:
     return Volume(
         index=index, offset=base, length=size, kind="whole", description="the whole source", disk=disk, filesystem=found
     )
-
-
-def _unread(place: int, length: int) -> Problem:
-    reason = "read error: what stands here of tables and superblocks is not known"
-    return Problem(stage="layout", reason=reason, offset=place, length=length)
 
 
 def _moved(problem: Problem, base: int) -> Problem:

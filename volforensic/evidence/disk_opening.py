@@ -25,35 +25,67 @@ _LARGEST_DISK = 1 << 60
 _LOOK_LIMITS = Limits(processor_seconds=120, item_seconds=120)
 
 
+class OpenFile(NamedTuple):
+    """A file as workers read it: its name, a descriptor, its size in bytes, and the file of the evidence that it is.
+
+    One that was unpacked has a descriptor of its own, and is still that file of the evidence.
+    """
+
+    name: bytes
+    descriptor: int
+    size: int
+    source: Source
+
+    @property
+    def part(self) -> FilePart:
+        """The file in a recipe."""
+        return FilePart(name=self.name, size=self.size)
+
+    @classmethod
+    def of(cls, source: Source) -> "OpenFile":
+        """Return a source as it lies there."""
+        return cls(os.fsencode(source.path.name), source.descriptor, source.pin.size, source)
+
+
 class OpenedDisk(NamedTuple):
-    """A disk: what was named, how workers open it, what its container says, its files (with its parents') open."""
+    """A disk: what was named, of which kind that is, how workers open it, what its container says, what is open of it.
+
+    ``sources`` are the files of the evidence that it lies in (with its parents'), ``descriptors`` what workers read.
+    """
 
     path: Path
+    kind: str
     recipe: DiskRecipe
     facts: ContainerFacts
     sources: tuple[Source, ...]
+    descriptors: tuple[int, ...]
 
     @property
     def is_plain(self) -> bool:
-        """Whether the disk is one file or device, byte for byte."""
-        return self.recipe.kind == RAW
+        """Whether the disk is one file or device of the evidence, byte for byte."""
+        return self.recipe.kind == RAW and self.descriptors == tuple(source.descriptor for source in self.sources)
+
+
+Unpack = Callable[[Source], OpenFile | None]
+"""Gives what a compressed file holds, None where it is not compressed."""
 
 
 class _Part(NamedTuple):
     """One disk of a chain, before its parents are known."""
 
     facts: ContainerFacts
-    sources: tuple[Source, ...]
+    files: tuple[OpenFile, ...]
 
 
 class DiskOpener(NamedTuple):
-    """What opening needs: workers, who keeps the files open, parents that the user named, whom to tell."""
+    """What opening needs: workers, who keeps files open, parents that the user named, whom to tell, who unpacks."""
 
     pool: Pool
     stack: ExitStack
     parents: Sequence[Path]
     as_raw: bool
     note: Callable[[Problem], None]
+    unpack: Unpack = lambda _: None
 
     def open(self, path: Path) -> OpenedDisk:
         """Return the disk that a path leads to.
@@ -66,34 +98,38 @@ class DiskOpener(NamedTuple):
         following: Path | None = path
         while following is not None:
             part = self._part(following, is_named=not chain)
-            pin = part.sources[0].pin
+            pin = part.files[0].source.pin
             if (pin.device, pin.inode) in seen or len(chain) >= MOST_PARENTS:
                 raise SourceError(str(path), f"stands on itself: {following} comes a second time among its parents")
             seen.add((pin.device, pin.inode))
             chain.append(part)
             following = self._parent(following, part.facts)
-        sources = tuple(source for part in chain for source in part.sources)
-        if len(sources) > MOST_SOURCE_DESCRIPTORS:
-            wrong = f"lies in {len(sources)} files; {MOST_SOURCE_DESCRIPTORS} can be opened"
+        files = [file for part in chain for file in part.files]
+        if len(files) > MOST_SOURCE_DESCRIPTORS:
+            wrong = f"lies in {len(files)} files; {MOST_SOURCE_DESCRIPTORS} can be opened"
             raise SourceError(str(path), wrong, "Join them to one raw image first")
-        return OpenedDisk(path, _recipe(chain), chain[0].facts, sources)
+        sources = tuple(file.source for file in files)
+        descriptors = tuple(file.descriptor for file in files)
+        return OpenedDisk(path, sources[0].kind, _recipe(chain), chain[0].facts, sources, descriptors)
 
     def _part(self, path: Path, *, is_named: bool) -> _Part:
-        sources = [self._opened(path)]
+        source = self._opened(path)
+        plain = OpenFile.of(source)
         if self.as_raw and is_named:
-            return _Part(_raw(sources[0]), tuple(sources))
-        facts = self._look(path, sources)
-        if facts.kind != RAW and is_named and self._is_plain_by_name(sources[0], facts):
-            return _Part(_raw(sources[0]), tuple(sources))
+            return _Part(ContainerFacts(kind=RAW, size=plain.size), (plain,))
+        files = [self.unpack(source) or plain]
+        facts = self._look(path, files)
+        if facts.kind != RAW and is_named and self._is_plain_by_name(source, facts):
+            return _Part(ContainerFacts(kind=RAW, size=plain.size), (plain,))
         found: set[bytes] = set()
         for _ in range(_MOST_LOOKS):
             wanted = [each for each in facts.references if each.role != "parent" and each.name not in found]
             if not wanted:
                 break
             found |= {reference.name for reference in wanted}
-            sources += self._found(path, wanted)
-            facts = self._look(path, sources)
-        return _Part(facts, tuple(sources))
+            files += map(OpenFile.of, self._found(path, wanted))
+            facts = self._look(path, files)
+        return _Part(facts, tuple(files))
 
     def _is_plain_by_name(self, source: Source, facts: ContainerFacts) -> bool:
         """Return whether to believe the name against the bytes: whoever writes a disk can begin it as a container."""
@@ -135,12 +171,12 @@ class DiskOpener(NamedTuple):
             raise SourceError(str(path), "is no regular file, and a container names it")
         return source
 
-    def _look(self, path: Path, sources: Sequence[Source]) -> ContainerFacts:
-        parts = [FilePart(name=os.fsencode(source.path.name), size=source.pin.size) for source in sources]
+    def _look(self, path: Path, files: Sequence[OpenFile]) -> ContainerFacts:
+        parts = [file.part for file in files]
         handle = SourceHandle(
             opener="volforensic.evidence.disks:open_files",
-            descriptors=tuple(source.descriptor for source in sources),
-            recipe=[source.pin.size for source in sources],
+            descriptors=tuple(file.descriptor for file in files),
+            recipe=[file.size for file in files],
         )
         function = "volforensic.evidence.disks:look_at"
         task = Task(function=function, arguments=parts, message_type=ContainerFacts, source=handle, limits=_LOOK_LIMITS)
@@ -155,14 +191,10 @@ class DiskOpener(NamedTuple):
         return facts
 
 
-def _raw(source: Source) -> ContainerFacts:
-    return ContainerFacts(kind=RAW, size=source.pin.size)
-
-
 def _recipe(chain: Sequence[_Part]) -> DiskRecipe:
     recipe: DiskRecipe | None = None
     for part in reversed(chain):
-        files = [FilePart(name=os.fsencode(source.path.name), size=source.pin.size) for source in part.sources]
+        files = [file.part for file in part.files]
         recipe = DiskRecipe(kind=part.facts.kind, files=files, size=part.facts.size, parent=recipe)
     if recipe is None:
         raise ValueError("a chain of no disks")

@@ -69,8 +69,9 @@ class ExtInodes:
         if not inode.flags & ATTRIBUTE_INODE:
             raise ValueError(f"inode {number} holds no value of an attribute")
         block_map = self.block_map(inode, size)
-        parts = [self._window.read_at(run[1] * self.block_size, run[2] * self.block_size) for run in block_map.runs[:1]]
-        if block_map.problems or len(value := b"".join(parts)[:size]) < size:
+        place = block_map.runs[0][1] * self.block_size if block_map.runs else 0
+        value = self._window.read_at(place, size) if place else b""
+        if block_map.problems or len(value) < size:
             raise ValueError("; ".join(block_map.problems) or f"inode {number} has fewer than {size} bytes")
         return value
 

@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from volforensic.errors import SourceError
 from volforensic.evidence.disk_hash_messages import DiskHashed
-from volforensic.evidence.disk_opening import DiskOpener, OpenedDisk
-from volforensic.evidence.recipes import DiskRecipe, Placed, SpaceRecipe, disk_bases
+from volforensic.evidence.disk_opening import OpenedDisk
+from volforensic.evidence.recipes import Placed, SpaceRecipe, disk_bases
 from volforensic.evidence.source import Digest, Source
 from volforensic.evidence.volumes.unlock_messages import Secrets
 from volforensic.record import Problem, Row, text_fields
@@ -24,20 +24,42 @@ _HASH_LIMITS = Limits(processor_seconds=48 * 3600, item_seconds=120, wall_second
 
 
 class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How sources are opened: parents that the user names, whether a container is read as a plain disk, keys."""
+    """How sources are opened: parents that the user names, whether a container is read as a plain disk, keys.
+
+    ``kernel_view``: the kernel is asked for filesystems that no reader of ours knows.
+    """
 
     parents: tuple[Path, ...] = ()
     as_raw: bool = False
     secrets: Secrets = Secrets()
+    kernel_view: bool = False
+
+
+class TreeDigest(Protocol):
+    """What takes the place of a disk's hash where the source is a tree of files, copied into an archive."""
+
+    @property
+    def before(self) -> str:
+        """The SHA-256 of the tree as it was copied, without times of access."""
+
+    def again(self, advance: Callable[[int], None]) -> str:
+        """Read the tree again, write nothing, and return the same of it."""
 
 
 class Image:
     """Holds the open disks. What reads it gets ``handle``, which knows the mapped volumes too once they are placed."""
 
-    def __init__(self, disks: Sequence[OpenedDisk], secrets: Secrets = _NO_SECRETS) -> None:
-        """Take the disks, the first one's path stands for the image; and what may open encrypted volumes in them."""
+    def __init__(
+        self, disks: Sequence[OpenedDisk], secrets: Secrets = _NO_SECRETS, tree: TreeDigest | None = None
+    ) -> None:
+        """Take the disks, the first one's path stands for the image; and what may open encrypted volumes in them.
+
+        ``tree`` is given where the one disk is the copy of a tree.
+        """
         self.disks = tuple(disks)
         self.secrets = secrets
+        self._tree = tree
+        self._views: list[OpenedDisk] = []
         self._volumes: list[Placed] = []
         self._keys: list[bytes] = []
 
@@ -58,18 +80,18 @@ class Image:
 
     @property
     def kind(self) -> str:
-        """``file`` or ``block device``: what the first disk's first file is."""
-        return self.disks[0].sources[0].kind
+        """``file``, ``block device`` or ``tree``: what was named first."""
+        return self.disks[0].kind
 
     @property
     def sizes(self) -> list[int]:
-        """The sizes of the disks in bytes."""
-        return [disk.recipe.size for disk in self.disks]
+        """The sizes of the disks in bytes, and of the kernel's views behind them."""
+        return [disk.recipe.size for disk in (*self.disks, *self._views)]
 
     @property
     def size(self) -> int:
         """The bytes of all disks together."""
-        return sum(self.sizes)
+        return sum(disk.recipe.size for disk in self.disks)
 
     @property
     def is_plain(self) -> bool:
@@ -79,17 +101,22 @@ class Image:
     @property
     def in_place(self) -> bool:
         """Whether every address is a byte of the one plain file, so that files are read best behind its hash."""
-        return self.is_plain and not self._volumes
+        return self.is_plain and not self._volumes and not self._views
 
     @property
     def handle(self) -> SourceHandle:
         """What a task needs to read it."""
-        recipe = SpaceRecipe(disks=self._recipes, volumes=self._volumes, keys=self._keys)
-        return self._handle("volforensic.evidence.spaces:open_space", recipe)
+        disks = [*self.disks, *self._views]
+        recipe = SpaceRecipe(disks=[disk.recipe for disk in disks], volumes=self._volumes, keys=self._keys)
+        return _handle(disks, "volforensic.evidence.spaces:open_space", recipe)
 
     def place(self, volumes: Sequence[Placed], keys: Sequence[bytes]) -> None:
         """Take the mapped volumes with the keys that they refer to, in place of those before."""
         self._volumes, self._keys = list(volumes), list(keys)
+
+    def add_view(self, view: OpenedDisk) -> None:
+        """Take what the kernel shows of a filesystem as one more disk: it is read, and is no part of the evidence."""
+        self._views.append(view)
 
     def check_unchanged(self) -> None:
         """Raise IntegrityError where size, modification time or place of a file differ from the pinned ones."""
@@ -106,6 +133,8 @@ class Image:
 
         Of several disks ``sha256`` is that of all of them, one after the other.
         """
+        if self._tree is not None:
+            return Digest(sha256=self._tree.before, problems=[], disks=[{"sha256": self._tree.before}])
         if self.is_plain:
             digest = self.disks[0].sources[0].digest(advance, others)
             return msgspec.structs.replace(
@@ -125,6 +154,8 @@ class Image:
 
     def digest_after(self, before: Digest, advance: Callable[[int], None]) -> Digest:
         """Return the hash after reading: of a container, its files are hashed again, not the disk that they hold."""
+        if self._tree is not None:
+            return Digest(sha256=self._tree.again(advance), problems=[])
         if self.is_plain:
             return self.digest(advance)
         files = [source.digest(advance).sha256 for source in self.sources]
@@ -147,7 +178,7 @@ class Image:
     def described(self, before: Digest, after: Digest) -> list[Row]:
         """Return the disks as evidence.json has them."""
         rows, number = [], 0
-        for index, (disk, base) in enumerate(zip(self.disks, disk_bases(self.sizes), strict=True)):
+        for index, (disk, base) in enumerate(zip(self.disks, disk_bases(self.sizes), strict=False)):
             files = []
             for source in disk.sources:
                 hashes = {"sha256_before": before.files[number], "sha256_after": after.files[number]}
@@ -156,6 +187,7 @@ class Image:
             rows.append(
                 {
                     **text_fields("source", os.fsencode(disk.path.name)),
+                    "kind": disk.kind,
                     "address": base,
                     "size": disk.recipe.size,
                     "container": [each.kind for each in disk.recipe.chain()],
@@ -167,20 +199,14 @@ class Image:
             )
         return rows
 
-    @property
-    def _recipes(self) -> list[DiskRecipe]:
-        return [disk.recipe for disk in self.disks]
-
-    def _handle(self, opener: str, recipe: object) -> SourceHandle:
-        descriptors = tuple(source.descriptor for source in self.sources)
-        return SourceHandle(opener=opener, descriptors=descriptors, recipe=recipe)
-
     def _hashed(self, others: list[str], advance: Callable[[int], None]) -> Iterator[DiskHashed]:
         task = Task(
             function="volforensic.evidence.disk_hash:hash_disks",
             arguments=others,
             message_type=DiskHashed,
-            source=self._handle("volforensic.evidence.disk_hash:open_noted_disks", self._recipes),
+            source=_handle(
+                self.disks, "volforensic.evidence.disk_hash:open_noted_disks", [disk.recipe for disk in self.disks]
+            ),
             limits=_HASH_LIMITS,
         )
         # A pool of its own: the image is hashed in a thread beside the other stages.
@@ -192,19 +218,6 @@ class Image:
                 yield message
 
 
-@contextmanager
-def opened_image(
-    paths: Sequence[Path], pool: Pool, options: ImageOptions, note: Callable[[Problem], None]
-) -> Iterator[Image]:
-    """Open sources as the disks of one image, and close them at the end.
-
-    Raises:
-        SourceError: One cannot be opened, or its container cannot be read.
-    """
-    with ExitStack() as stack:
-        opener = DiskOpener(pool, stack, options.parents, options.as_raw, note)
-        image = Image([opener.open(path) for path in paths], options.secrets)
-        for disk in image.disks:
-            for problem in disk.facts.problems:
-                note(problem)
-        yield image
+def _handle(disks: Sequence[OpenedDisk], opener: str, recipe: object) -> SourceHandle:
+    descriptors = tuple(descriptor for disk in disks for descriptor in disk.descriptors)
+    return SourceHandle(opener=opener, descriptors=descriptors, recipe=recipe)

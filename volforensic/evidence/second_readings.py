@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from volforensic.evidence.bad_sectors import AroundMedium
 from volforensic.evidence.partition import Partition, note
 from volforensic.evidence.reader import Window
 from volforensic.evidence.signatures import recognise
@@ -40,7 +41,7 @@ def begins_filesystem(window: Window, partitions: Sequence[Partition]) -> bool:
 def filesystem_type(window: Window) -> str:
     """Return what the window holds by its signature; "" for nothing, and where it cannot be read."""
     try:
-        found = recognise(window)
+        found = recognise(window._replace(medium=AroundMedium(window.medium)))
     except OSError:
         return ""
     return found.type if found is not None else ""

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from volforensic.evidence.archive import Blocks, Losses, Member
+from volforensic.evidence.archive import Blocks, Losses, Member, first_used
 from volforensic.evidence.node import MORE_MEMBERS, Extent, Node
 from volforensic.evidence.reader import Window
 from volforensic.evidence.tar_header import BLOCK, Header, TarError, is_empty, is_header, read_header
@@ -22,6 +22,7 @@ _MOST_GLOBALS = 1000
 _MOST_DAMAGED = 100_000
 _RECORD = 10240
 _DAMAGE = b"volforensic.damage"
+_OF_ONE_MEMBER = (b"path", b"linkpath", b"size", b"GNU.sparse.", b"volforensic.")
 _WITHOUT_DATA = (b"2", b"3", b"4", b"5", b"6")
 
 
@@ -53,6 +54,7 @@ class TarArchive:
         self._read = Blocks(window, {}).read
         self._globals: list[tuple[int, Records]] = []
         self._damage: dict[int, list[str]] = {}
+        self._globals_size = 0
         self._has_v7 = False
         self._held: TarMember | None = None
 
@@ -214,13 +216,17 @@ class TarArchive:
         damage = found.pop(_DAMAGE, None)
         if damage is not None and last >= 0 and len(self._damage) < _MOST_DAMAGED:
             self._damage.setdefault(last, []).append(damage.decode("utf-8", "replace")[:300])
-        if not found:
+        kept = {keyword: value for keyword, value in found.items() if not keyword.startswith(_OF_ONE_MEMBER)}
+        if len(kept) < len(found):
+            self.losses.add(f"the global header at byte {position} says of all members what can be true of one only")
+        self._globals_size += header.size or 0
+        if not kept:
             return
-        if len(self._globals) >= _MOST_GLOBALS:
+        if len(self._globals) >= _MOST_GLOBALS or self._globals_size > LARGEST_PAX:
             self.losses.add(f"the global header at byte {position} is one too many: it was not heeded")
             return
         before = self._globals[-1][1] if self._globals else {}
-        self._globals.append((position, before | found))
+        self._globals.append((position, before | kept))
 
     def _globals_at(self, start: int) -> Records:
         index = bisect_right(self._globals, start, key=lambda one: one[0])
@@ -238,7 +244,7 @@ class TarArchive:
         """Return where members go on behind a block of NUL bytes, None where none do; say what that means."""
         following = next_header(self._window, position + BLOCK, self._sign, with_v7=self._has_v7)
         end = self._window.length if following is None else following
-        first = self._first_used(position + BLOCK, end)
+        first = first_used(self._window, position + BLOCK, end, self._sign)
         if following is None:
             if first is not None:
                 self.losses.add(f"bytes {first} to {end}, behind the end of the archive, are no members")
@@ -248,20 +254,6 @@ class TarArchive:
         else:
             self.losses.add(f"bytes {position} to {end} of the archive are no members, and members follow them")
         return following
-
-    def _first_used(self, position: int, end: int) -> int | None:
-        """Return the first place in a range that is not NUL; what does not read counts as used."""
-        size = 1 << 20
-        for start in range(position, end, size):
-            self._sign()
-            try:
-                data = self._window.read_at(start, min(size, end - start))
-            except OSError:
-                return start
-            rest = data.lstrip(b"\0")
-            if rest:
-                return start + len(data) - len(rest)
-        return None
 
 
 def _long_name(body: bytes) -> tuple[bytes, bool]:

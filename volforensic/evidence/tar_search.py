@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from volforensic.evidence.archive import steps
 from volforensic.evidence.reader import Window
 from volforensic.evidence.tar_header import BLOCK, is_header
 
-_READ_SIZE = 1 << 20
 _SECTOR = 4096
 _MAGIC, _MAGIC_PLACE = b"ustar", 257
 
@@ -16,9 +16,9 @@ def next_header(window: Window, position: int, sign: Callable[[], None], *, with
 
     ``with_v7`` takes headers without a magic too. Sectors that do not read are passed over.
     """
-    for start in range(position, window.length, _READ_SIZE):
+    for start, size in steps(position, window.length):
         sign()
-        for place, data in _parts(window, start, min(_READ_SIZE, window.length - start)):
+        for place, data in _parts(window, start, size):
             for candidate in _candidates(data, with_v7=with_v7):
                 if is_header(data[candidate : candidate + BLOCK]):
                     return place + candidate

@@ -30,7 +30,7 @@ _LEAVES = 32 << 30  # where a directory's hash index begins: XFS_DIR2_LEAF_OFFSE
 _DIRECTORY_CHECKSUM = 4
 _OWNER = slice(24, 48)  # UUID of the filesystem, inode: of a directory block's header
 _INDEX_CHECKSUM, _FREE_CHECKSUM = 12, 4  # of the blocks of its index
-_MOST_INDEX = 1 << 18
+_MOST_INDEX = 1 << 16
 _MOST_PROBLEMS = 5
 _DOTS = frozenset((b".", b".."))
 _LOWER_HALF = 0xFFFFFFFF
@@ -131,9 +131,11 @@ class XfsReader:
         per_block = self._inodes.directory_block_size // self._inodes.block_size
         first = _LEAVES // int(self._inodes.block_size)
         places: dict[int, list[int]] = {}
+        left = _MOST_INDEX
         for run in self._inodes.runs(inode, []):
-            for index in range(max(0, first - run.start), min(run.length, _MOST_INDEX - len(places))):
+            for index in range(max(0, first - run.start), min(run.length, left)):
                 places.setdefault((run.start + index) // per_block, []).append(run.block + index)
+                left -= 1
         wrong = [number for number, blocks in places.items() if not self._is_index_right(blocks, per_block)]
         if wrong:
             problems.append(f"the checksums of {len(wrong)} blocks of its index are wrong, the first is {min(wrong)}")

@@ -4,18 +4,17 @@ from bisect import bisect_right
 from functools import lru_cache
 from typing import NamedTuple
 
-from volforensic.evidence.containers.container import Fault, NoteFault
+from volforensic.evidence.containers.container import NoteFault
 from volforensic.evidence.containers.ewf_chunks import decoded, longest_stored
 from volforensic.evidence.containers.ewf_sections import Volume
 from volforensic.evidence.containers.ewf_tables import Table, table_entries
-from volforensic.evidence.containers.mapped import unreadable
+from volforensic.evidence.containers.mapped import Noted, unreadable
 from volforensic.medium import Medium
 
 _TABLES_KEPT = 4
 _MEMORY_KEPT, _MOST_CHUNKS_KEPT = 8 << 20, 128
 _READ_AHEAD = 1 << 20
 _COMPRESSED, _OFFSET = 0x80000000, 0x7FFFFFFF
-_MOST_NOTED = 1 << 16
 
 
 class Piece(NamedTuple):
@@ -53,8 +52,7 @@ class EwfDisk:
         self._longest = longest_stored(volume.chunk_size)
         self._pieces = pieces
         self._firsts = [piece.first for piece in pieces]
-        self._note = note
-        self._noted: set[int] = set()
+        self._noted = Noted(note)
         self._entries = lru_cache(_TABLES_KEPT)(self._read_entries)
         kept = min(_MOST_CHUNKS_KEPT, max(1, _MEMORY_KEPT // self._chunk_size))
         self._chunk = lru_cache(kept)(self._read_chunk)
@@ -84,16 +82,18 @@ class EwfDisk:
             raw = self._raw(index, number, stored)
             data, reason = decoded(raw, expected, self._chunk_size, is_compressed=stored.is_compressed)
         except OSError as error:
-            self._tell(number, Fault(position, expected, error.strerror or str(error), lost=True))
+            self._noted.tell(*self._lost_range(number), error.strerror or str(error))
             raise
         if reason:
-            self._tell(number, Fault(position, expected, reason, lost=False))
+            self._noted.tell(position, expected, reason, lost=False)
         return data
 
-    def _tell(self, number: int, fault: Fault) -> None:
-        if number not in self._noted and len(self._noted) < _MOST_NOTED:
-            self._noted.add(number)
-            self._note(fault)
+    def _lost_range(self, number: int) -> tuple[int, int]:
+        """Return position and length of what is lost with a chunk: the whole hole, where it lies in one."""
+        piece = self._pieces[bisect_right(self._firsts, number) - 1]
+        first, chunks = (number, 1) if piece.table else (piece.first, piece.chunks)
+        position = first * self._chunk_size
+        return position, min(chunks * self._chunk_size, self.size - position)
 
     def _stored(self, index: int, number: int) -> _Stored:
         piece = self._pieces[index]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from volforensic.evidence.volumes.crypt import SECTOR_SIZES
-from volforensic.evidence.volumes.luks_header import Digest, Kdf, Keyslot, LuksError, Segment, checked_keyslot
+from volforensic.evidence.volumes.luks_header import Digest, Kdf, Keyslot, LuksError, Segment, checked_keyslot, shown
 
 _MOST_OBJECTS = 64
 """Of one kind: cryptsetup writes 32 at most (LUKS2_KEYSLOTS_MAX, lib/luks2/luks2.h)."""
@@ -230,7 +230,7 @@ def _segment(number: int, raw: msgspec.Raw, unread: list[str]) -> Segment | None
         kind=text.type,
         offset=_number(text.offset),
         length=None if text.size == "dynamic" else _number(text.size),
-        cipher=text.encryption,
+        cipher=shown(text.encryption),
         first_sector=_number(text.iv_tweak),
         sector_size=text.sector_size,
         flags=flags,

@@ -10,6 +10,7 @@ LARGEST_KEY = 512
 MOST_STRIPES = 1 << 16
 """cryptsetup always writes 4000."""
 SECTOR = 512
+_LONGEST_TEXT = 80  # more than any cipher's name: one that is cut is none
 
 
 class LuksError(ValueError):
@@ -102,5 +103,11 @@ def checked_keyslot(keyslot: Keyslot, header_end: int | None = None) -> Keyslot:
 
 
 def printable(raw: bytes) -> str:
-    """Return a text field up to its first NUL, what is not ASCII replaced: an adversary's like any other."""
-    return raw.partition(b"\0")[0].decode("ascii", "backslashreplace")
+    """Return a text field up to its first NUL, what is no printable ASCII escaped."""
+    return shown(raw.partition(b"\0")[0].decode("latin-1"))
+
+
+def shown(text: str) -> str:
+    """Return text of a header so that it can stand in a sentence: escaped where it must be, and not too long."""
+    text = text[:_LONGEST_TEXT]
+    return text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode("ascii")

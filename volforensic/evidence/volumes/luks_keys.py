@@ -37,7 +37,7 @@ _HASHES = {
 class Allowance(NamedTuple):
     """What one key derivation may cost: seconds of a processor (estimated), bytes of memory."""
 
-    seconds: int = MOST_SECONDS
+    seconds: float = MOST_SECONDS
     memory: int = MOST_MEMORY
 
 

@@ -79,7 +79,7 @@ class KeySearch:
     def _spend(self, seconds: float) -> None:
         most = _WHOLE_SEARCH * self._allowance.seconds
         if self._seconds + seconds > most:
-            raise LuksError(f"the search would take more than about {most} seconds")
+            raise LuksError(f"the search would take more than about {most:.0f} seconds")
         self._seconds += seconds
 
     def _say(self, fault: str) -> None:

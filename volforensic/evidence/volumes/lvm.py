@@ -5,12 +5,13 @@ and what is not is said, with the logical volumes that it touches.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
 from volforensic.evidence import maps
 from volforensic.evidence.volumes.lvm_group import Budget, Built, Group, Place
 from volforensic.evidence.volumes.lvm_groups import Assembly, assemble
-from volforensic.evidence.volumes.lvm_label import PhysicalVolume, read_physical_volume
+from volforensic.evidence.volumes.lvm_label import PhysicalVolume, Texts, read_physical_volume
 from volforensic.evidence.volumes.lvm_metadata import MetadataError, Section, number, sections, string, strings
 from volforensic.evidence.volumes.lvm_segments import POOLS, build_all, build_snapshots, segment_type, words_of
 from volforensic.evidence.volumes.lvm_stores import check_stores
@@ -23,6 +24,7 @@ _SECTOR = 512
 _MOST_VOLUMES = 1500
 _MOST_PROBLEMS = 2000
 _MOST_SECTIONS = 1 << 15
+_MOST_WORK, _MOST_WORK_OF_GROUP = 1 << 20, 1 << 19
 _LARGEST_EXTENT = 1 << 42
 _SHOWN_RANGES = 8
 _NAME = re.compile(r"[A-Za-z0-9+_.-]{1,127}")
@@ -34,11 +36,12 @@ def find_logical_volumes(space: Medium, members: Sequence[Member]) -> Found:
     ``space`` is the address space in which the members lie and in which the maps' leaves count. Nothing raises: what
     cannot be read is a problem, ``lost`` where bytes of a volume are. Names of the evidence come as they are.
     """
-    physical = [one for member in members if (one := read_physical_volume(space, member)) is not None]
+    texts, budget = Texts(), Budget(_MOST_WORK)
+    physical = [one for member in members if (one := read_physical_volume(space, member, texts)) is not None]
     problems = [problem for one in physical for problem in one.problems]
     volumes: list[MappedVolume] = []
     for assembly in assemble(physical, problems):
-        for volume in _volumes(space, assembly, problems):
+        for volume in _volumes(space, assembly, budget, problems):
             if len(volumes) >= _MOST_VOLUMES:
                 _note(problems, f"more than {_MOST_VOLUMES} logical volumes; the others were not read")
                 return Found(volumes, problems[:_MOST_PROBLEMS])
@@ -50,10 +53,10 @@ def _note(problems: list[Problem], reason: str, *, lost: bool = True) -> None:
     problems.append(Problem(stage="layout", reason=reason, lost=lost))
 
 
-def _volumes(space: Medium, assembly: Assembly, problems: list[Problem]) -> Iterator[MappedVolume]:
+def _volumes(space: Medium, assembly: Assembly, budget: Budget, problems: list[Problem]) -> Iterator[MappedVolume]:
     """Yield the volumes of one group that a host would have shown."""
     try:
-        group = _group(space, assembly)
+        group = _group(space, assembly, budget)
     except MetadataError as error:
         _note(problems, f"volume group {assembly.copy.name}: {error}")
         return
@@ -80,7 +83,7 @@ def _listed(assembly: Assembly) -> set[str]:
     return {string(section, "id") for section in sections(assembly.copy.group, "physical_volumes").values()}
 
 
-def _group(space: Medium, assembly: Assembly) -> Group:
+def _group(space: Medium, assembly: Assembly, budget: Budget) -> Group:
     text = assembly.copy.group
     size = number(text, "extent_size", most=_LARGEST_EXTENT // _SECTOR) * _SECTOR
     volumes = sections(text, "logical_volumes")
@@ -90,7 +93,7 @@ def _group(space: Medium, assembly: Assembly) -> Group:
         name: _place(section, assembly.physical.get(string(section, "id")))
         for name, section in sections(text, "physical_volumes").items()
     }
-    return Group(space, assembly.copy.name, size, places, volumes, Budget())
+    return Group(space, assembly.copy.name, size, places, volumes, Budget(_MOST_WORK_OF_GROUP, budget))
 
 
 def _place(section: Section, physical: PhysicalVolume | None) -> Place:
@@ -155,10 +158,5 @@ def _description(volume: Section, found: maps.Map) -> str:
 
 def _members(assembly: Assembly, found: maps.Map) -> set[int]:
     """Return the indices of the members that a map reads."""
-    places = sorted((one.member.address, one.member.length, one.member.volume) for one in assembly.physical.values())
-    used: set[int] = set()
-    addresses = {run.address for run in runs(found)}
-    for address, length, index in places:
-        if any(address <= one < address + length for one in addresses):
-            used.add(index)
-    return used
+    places = sorted((one.member.address, one.member.volume) for one in assembly.physical.values())
+    return {places[bisect_right(places, (run.address, _MOST_SECTIONS)) - 1][1] for run in runs(found)}

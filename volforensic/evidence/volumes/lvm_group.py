@@ -10,8 +10,6 @@ from volforensic.evidence.volumes.map_check import MOST_DEPTH, MOST_NODES, check
 from volforensic.evidence.volumes.map_facts import measured
 from volforensic.medium import Medium
 
-_MOST_WORK = 4 << 20
-
 
 class Place(NamedTuple):
     """A physical volume: its address (None where it is missing), its first extent, their number, the member's size."""
@@ -41,13 +39,16 @@ class Built(NamedTuple):
 class Budget:
     """Holds how much work a group may still make: maps that name each other many times would make it endless."""
 
-    def __init__(self) -> None:
-        """Begin with all of it."""
-        self._left = _MOST_WORK
+    def __init__(self, most: int, whole: "Budget | None" = None) -> None:
+        """Take how many nodes may be looked at, and the budget that this one is a part of."""
+        self._left = most
+        self._whole = whole
 
     def spend(self, nodes: int) -> None:
         """Take a number of nodes away. SegmentError where there are not so many left."""
         self._left -= nodes
+        if self._whole is not None:
+            self._whole.spend(nodes)
         if self._left < 0:
             raise SegmentError("its group's volumes name each other too often")
 

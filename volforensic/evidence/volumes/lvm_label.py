@@ -28,9 +28,10 @@ _SECTOR = 512
 _LABEL_SECTORS = 4
 _USUAL_AREA = 4096
 _AREA_MAGIC = b" LVM2 x[5A%r0N*>"
-_MOST_AREAS = 8
+_MOST_AREAS = 4
 _LARGEST_SCAN = 16 << 20
-_MOST_OLD_TEXTS = 8
+_MOST_OLD_TEXTS = 4
+_MOST_TEXT = 64 << 20
 _CHECKSUM_START = 0xF597A6CF
 _ALL_ONES = 0xFFFFFFFF
 _OLD_TEXT = re.compile(rb"[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,127} \{\n[\s\S]{0,400}?\nseqno = ([0-9]{1,10})\n")
@@ -54,6 +55,25 @@ class MetadataCopy(NamedTuple):
     trust: int = VERIFIED
 
 
+class Texts:
+    """Holds the texts that were parsed: the physical volumes of a group have the same, and all of them are bounded."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._parsed: dict[bytes, MetadataCopy] = {}
+        self._left = _MOST_TEXT
+
+    def parsed(self, raw: bytes) -> MetadataCopy:
+        """Return the metadata in a text. MetadataError where it is none, or where too much was parsed already."""
+        found = self._parsed.get(raw)
+        if found is None:
+            self._left -= len(raw)
+            if self._left < 0:
+                raise MetadataError(f"more than {_MOST_TEXT} bytes of metadata were read before it")
+            found = self._parsed[raw] = _group_of(raw)
+        return found
+
+
 class PhysicalVolume(NamedTuple):
     """A member with an LVM2 label: UUID ("" where the label is gone), size in bytes as it says, what its areas hold."""
 
@@ -74,12 +94,13 @@ def lvm_checksum(data: bytes) -> int:
     return zlib.crc32(data, _CHECKSUM_START ^ _ALL_ONES) ^ _ALL_ONES
 
 
-def read_physical_volume(space: Medium, member: Member) -> PhysicalVolume | None:
+def read_physical_volume(space: Medium, member: Member, texts: Texts) -> PhysicalVolume | None:
     """Return what a member's label and metadata areas say, None where it is no physical volume.
 
+    ``texts`` are those of the members before, and is given those of this one.
     What is damaged stands in the problems, with addresses; bytes that cannot be had count as damage.
     """
-    reader = _Reader(Window(space, member.address, member.length), member, [])
+    reader = _Reader(Window(space, member.address, member.length), member, [], texts)
     uuid, size, areas = "", 0, [_Area(_USUAL_AREA, min(1 << 20, member.length) - _USUAL_AREA)]
     label = _find_label(reader)
     if label is None:
@@ -101,6 +122,7 @@ class _Reader(NamedTuple):
     window: Window
     member: Member
     problems: list[Problem]
+    texts: Texts
 
     def bytes_at(self, position: int, size: int) -> bytes:
         """Return the bytes; none where they cannot be had, which is noted."""
@@ -166,7 +188,9 @@ def _area_copies(reader: _Reader, area: _Area) -> Iterator[MetadataCopy]:
         place = _text_place(reader, area)
         if place is None:
             return
-        copy = _parsed(_read_text(reader, area, place), IGNORED if place.flags & _IS_IGNORED else VERIFIED)
+        copy = reader.texts.parsed(_read_text(reader, area, place))
+        if place.flags & _IS_IGNORED:
+            copy = copy._replace(trust=IGNORED)
         if copy.repeated:
             reader.note(f"{copy.repeated[0]} stands twice in the LVM metadata of {copy.name}; the first was read")
         yield copy
@@ -216,12 +240,12 @@ def _read_text(reader: _Reader, area: _Area, place: _TextPlace) -> bytes:
     return raw
 
 
-def _parsed(raw: bytes, trust: int = VERIFIED) -> MetadataCopy:
+def _group_of(raw: bytes) -> MetadataCopy:
     parsed = parse_metadata(raw.split(b"\0", 1)[0])
     for name, group in parsed.root.items():
         if isinstance(group, dict):
             uuid = string(group, "id")
-            return MetadataCopy(name, uuid, number(group, "seqno"), group, parsed.repeated, trust)
+            return MetadataCopy(name, uuid, number(group, "seqno"), group, parsed.repeated)
     raise MetadataError("its text has no volume group")
 
 
@@ -242,7 +266,7 @@ def _old_texts(reader: _Reader, area: _Area, damaged: int) -> list[MetadataCopy]
         end = ring.find(b"\0", start)
         try:
             raw = ring[start : end if end > 0 else len(ring)]
-            copies.append(_parsed(raw, DUG_OUT if is_whole else DAMAGED))
+            copies.append(reader.texts.parsed(raw)._replace(trust=DUG_OUT if is_whole else DAMAGED))
         except MetadataError:
             continue
         if len(copies) == 2:

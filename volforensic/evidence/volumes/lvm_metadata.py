@@ -15,8 +15,8 @@ Scalar: TypeAlias = int | str
 Value: TypeAlias = "Scalar | list[Scalar] | Section"
 Section: TypeAlias = dict[str, Value]
 
-LARGEST_TEXT = 32 << 20
-_MOST_TOKENS = 4 << 20
+LARGEST_TEXT = 16 << 20
+_MOST_TOKENS = 2 << 20
 _DEEPEST = 16
 _LONGEST_NAME = 160
 _TOKEN = re.compile(

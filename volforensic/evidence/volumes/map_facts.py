@@ -18,6 +18,8 @@ class LostRange(NamedTuple):
 
 def children(found: maps.Map) -> Sequence[maps.Map]:
     """Return the maps that a map is made of."""
+    if isinstance(found, maps.Run | maps.Missing | maps.Zeros):
+        return ()
     below: Sequence[maps.Map | None] = []
     match found:
         case maps.Joined(parts=parts):

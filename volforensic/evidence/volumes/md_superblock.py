@@ -123,7 +123,7 @@ def _new_superblock(window: Window, version: str, place: int, raw: bytes) -> Sup
         has_layout=level != 0 or bool(features & _RAID0_LAYOUT),
         recovered=recovered * SECTOR if features & _HAS_RECOVERY else None,
         synchronised=None if resync == _NEVER else resync * SECTOR,
-        bad_blocks=_bad_blocks(window, place + bad * SECTOR, count, shift) if features & _BAD_BLOCKS else (),
+        bad_blocks=_bad_blocks(window, place + bad * SECTOR, count, shift, begin) if features & _BAD_BLOCKS else (),
         journal_tail=recovered * SECTOR,
     )
 
@@ -149,8 +149,11 @@ def _new_sum(raw: bytes) -> int:
     return ((total & 0xFFFFFFFF) + (total >> 32)) & 0xFFFFFFFF
 
 
-def _bad_blocks(window: Window, place: int, sectors: int, shift: int) -> tuple[tuple[int, int], ...]:
-    """Return the ranges (bytes from the data's begin) that the member knows to be bad: md.c, ``super_1_load``."""
+def _bad_blocks(window: Window, place: int, sectors: int, shift: int, begin: int) -> tuple[tuple[int, int], ...]:
+    """Return the ranges (bytes from the data's begin) that the member knows to be bad.
+
+    md.c: ``super_1_load`` for the list, ``is_badblock`` for where its sectors count from: the device's begin.
+    """
     if place < 0 or shift > 20:
         return ()
     raw = _read(window, place, min(sectors * SECTOR, 8 * _MOST_BAD))
@@ -158,9 +161,10 @@ def _bad_blocks(window: Window, place: int, sectors: int, shift: int) -> tuple[t
     for (entry,) in struct.iter_unpack("<Q", raw[: len(raw) // 8 * 8]):
         if entry == _NEVER:
             break
-        count = (entry & 0x3FF) << shift
-        if count:
-            found.append(((entry >> 10 << shift) * SECTOR, count * SECTOR))
+        start = (entry >> 10 << shift) - begin
+        end = start + ((entry & 0x3FF) << shift)
+        if end > max(start, 0):
+            found.append((max(start, 0) * SECTOR, (end - max(start, 0)) * SECTOR))
     return tuple(sorted(found))
 
 

@@ -54,7 +54,7 @@ class UnlockArguments(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Secrets
     first_key: int = 0
     memory: int = MOST_MEMORY
-    seconds: int = MOST_SECONDS
+    seconds: float = MOST_SECONDS
 
     def __repr__(self) -> str:
         """Hide the secrets."""
