@@ -70,16 +70,6 @@ def open_container(files: Sequence[NamedFile], parent: Medium | None, note: Note
     return joined_medium(parts, noted)
 
 
-def parent_mismatch(child: ContainerFacts, parent: ContainerFacts) -> str:
-    """Return why the one does not have the other as its parent, by their content ids; "" where nothing says so."""
-    wanted, found = child.details.get("parent CID", ""), parent.details.get("CID", "")
-    if not wanted or wanted.lower().lstrip("0") == found.lower().lstrip("0"):
-        return ""
-    return (
-        f"vmdk: the parent's content id is {found or 'not known'} and not {wanted}: it was changed, or is another disk"
-    )
-
-
 def _part(extent: Extent, file: NamedFile | None, below: Below, noted: Noted) -> Part:
     """Return an extent as a part of the disk; VmdkError where it cannot be had."""
     length = extent.sectors * SECTOR
