@@ -10,7 +10,7 @@ import pytest
 from container_files import Opened, assert_reads, disk_bytes, mutant, open_files, open_path
 
 from images.containers import vmdk
-from volforensic.evidence.containers.vmdk import parent_mismatch
+from volforensic.evidence.containers.container import parent_mismatch
 from volforensic.evidence.containers.vmdk_descriptor import VmdkError, parse_descriptor
 
 DISK = disk_bytes(1_500_672, 1)  # no multiple of a grain of 64 KiB
