@@ -268,3 +268,16 @@ def test_a_fifo_is_no_source(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SourceError, match="neither a file nor a block device"):
         read(tmp_path / "pipe")
+
+
+def test_disks_that_mirror_each_other_whole_are_read_as_their_array(disk: bytes, plain: Read, tmp_path: Path) -> None:
+    volume = bytearray(1 << 20) + disk
+    volume[446:462] = (
+        bytes([0, 0, 0, 0, 0x83, 0, 0, 0]) + (2048).to_bytes(4, "little") + (len(disk) // 512).to_bytes(4, "little")
+    )
+    volume[510:512] = b"\x55\xaa"
+    array = md.Array(level=1, disks=2, component=len(volume), version="1.0")
+    found = read(written(tmp_path, {"d.raw": md.member(array, 0, bytes(volume))}))
+    assert found.rows == plain.rows
+    kinds = [(volume.kind, volume.is_readable) for volume in found.layout.volumes]
+    assert kinds == [("whole", False), ("md", False), ("mbr", True)]
