@@ -335,7 +335,7 @@ def test_v7_and_base_256(tmp_path: Path) -> None:
 
 def recognised(path: Path) -> Filesystem | None:
     with path.open("rb") as file:
-        return recognise(Window(medium_of(file.fileno()), 0, path.stat().st_size))
+        return recognise(Window(medium_of(file.fileno()), 0, path.stat().st_size), is_disk=True)
 
 
 def test_a_tar_is_recognised_as_a_whole_disk_only(tmp_path: Path) -> None:
