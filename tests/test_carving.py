@@ -11,12 +11,12 @@ from typing import Any
 
 import hypothesis
 import pytest
-from hostile_images import btrfs_image, xfs_image
 from hypothesis import strategies as st
 from inventory_samples import entry as sample
 from loop_mounts import mounted
 from media import handle_of, medium_of
 
+from images.hostile.other_disks import btrfs_image, xfs_image
 from volforensic.evidence.free_space import Region
 from volforensic.evidence.layout import Volume
 from volforensic.evidence.node import Extent

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile_images import xfs_image
 from inventory_samples import entry as sample
 from loop_mounts import mounted
 from media import handle_of
 from msgspec.structs import replace
 from test_walk import Walked
 
+from images.hostile.other_disks import xfs_image
 from volforensic.evidence.free_space import SpaceMessage
 from volforensic.evidence.layout import Volume, VolumeFacts
 from volforensic.evidence.node import Extent

@@ -6,9 +6,9 @@ import struct
 from pathlib import Path
 
 import pytest
-from hostile_images import Ext
 from media import medium_of
 
+from images.hostile.ext_disk import Ext
 from volforensic.evidence.ext_inodes import ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
 from volforensic.evidence.node import Node

@@ -7,11 +7,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hostile_images import SUPERBLOCK_FIELDS, UUID, Ext, btrfs_image, xfs_image
 from hypothesis import given
 from hypothesis import strategies as st
 from media import medium_of
 
+from images.hostile.ext_disk import Ext
+from images.hostile.kit import UUID
+from images.hostile.other_disks import btrfs_image, xfs_image
+from images.hostile.superblocks import SUPERBLOCK_FIELDS
 from volforensic.evidence.reader import Window
 from volforensic.evidence.signatures import READABLE, SUSPENDED, Filesystem, is_empty, recognise
 

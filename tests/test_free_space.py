@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile_images import btrfs_image, xfs_image
 from loop_mounts import mounted
 from media import handle_of, medium_of
 
+from images.hostile.other_disks import btrfs_image, xfs_image
 from volforensic.evidence.btrfs_free import free_space as btrfs_space
 from volforensic.evidence.ext_free import free_space as ext_space
 from volforensic.evidence.fat_free import fat_space

@@ -9,10 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hostile_images import Ext
 from loop_mounts import mounted
 from test_walk import MAKERS, Walked, empty_image
 
+from images.hostile.ext_disk import Ext
 from volforensic.evidence.attributes import EXT_FLAGS, ext_device, xfs_device
 from volforensic.evidence.capabilities import capability_text
 from volforensic.evidence.superblocks import crc32c

@@ -5,10 +5,12 @@ import os
 import struct
 from pathlib import Path
 
-from hostile_images import MEBIBYTE, Ext, gpt_disk
 from media import medium_of
 from test_gaps import Bytes
 
+from images.hostile.ext_disk import Ext
+from images.hostile.kit import MEBIBYTE
+from images.hostile.tables import gpt_disk
 from volforensic.evidence.device_groups import with_devices
 from volforensic.evidence.discovery import read_layout
 from volforensic.evidence.layout import Layout, LayoutArguments, Volume

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from hostile_images import btrfs_image, xfs_image
 from hypothesis import strategies as st
 from loop_mounts import mounted
 from test_walk import Walked
 
+from images.hostile.other_disks import btrfs_image, xfs_image
 from volforensic.evidence.xfs_deleted import removed_names
 from volforensic.inventory.entry import FileEntry
 

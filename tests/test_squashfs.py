@@ -15,13 +15,13 @@ import pytest
 import zstandard
 from collection_runs import disk
 from command_line import run, triage
-from fuzz import in_child, mutant, read_image, used_sectors
-from hostile_images import CRON_COMMAND, good_tree
 from loop_mounts import mounted
 from media import medium_of
+from mutant_runs import judged
 from squashfs_images import COMPRESSIONS, squashfs_image
 from test_walk import Walked, kernel_rows, our_rows
 
+from images.hostile.kit import CRON_COMMAND, good_tree
 from volforensic.evidence.filesystems import open_filesystem, open_with_library
 from volforensic.evidence.node import REACHED_BEFORE, Node, Reader
 from volforensic.evidence.reader import Window
@@ -285,20 +285,9 @@ def test_a_damaged_block_costs_itself_and_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_mutants_end_and_say_what_they_lost(tmp_path: Path, compression: str) -> None:
     image = small(tmp_path, compression=compression)
-    sound = in_child(lambda: read_image(image))
-    assert (sound.death, sound.is_lossy) == ("", False)
-    data = image.read_bytes()
-    used = used_sectors(data)
-    damaged = tmp_path / "mutant"
-    said = 0
-    for number in range(60):
-        chance = random.Random(f"{compression}:{number}")  # noqa: S311 - no secret: the same each time
-        damaged.write_bytes(mutant(data, used, chance))
-        outcome = in_child(lambda: read_image(damaged))
-        assert outcome.death == "", number
-        assert outcome.is_lossy or sound.files <= outcome.files, number
-        said += outcome.is_lossy
-    assert said > 20
+    verdicts = list(judged(compression, image.read_bytes(), 1, range(60)))
+    assert [one for one in verdicts if one.verdict in {"death", "silent"}] == []
+    assert sum(one.verdict == "said" for one in verdicts) > 20
 
 
 def test_names_that_are_gone_leave_inodes_without_a_name(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hostile_images import Ext, btrfs_image, extent_header, extent_leaf, xfs_image
 from loop_mounts import mounted
 from media import medium_of
 
+from images.hostile.ext_disk import Ext, extent_header, extent_leaf
+from images.hostile.other_disks import btrfs_image, xfs_image
 from volforensic.evidence.filesystems import open_filesystem
 from volforensic.evidence.node import TYPES
 from volforensic.evidence.reader import Window

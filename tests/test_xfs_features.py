@@ -6,11 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hostile_images import good_tree
 from loop_mounts import mounted
 from media import medium_of
 from test_walk import Walked, fill, kernel_rows, our_rows
 
+from images.hostile.kit import good_tree
 from volforensic.evidence.reader import Window
 from volforensic.evidence.signatures import Filesystem, recognise
 from volforensic.evidence.superblocks import crc32c

@@ -6,12 +6,12 @@ import struct
 from pathlib import Path
 
 import pytest
-from hostile_images import xfs_image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loop_mounts import mounted
 from media import medium_of
 
+from images.hostile.other_disks import xfs_image
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import crc32c
 from volforensic.evidence.xfs_log import log_state

@@ -4,9 +4,9 @@ import os
 import random
 from pathlib import Path
 
-from hostile_images import xfs_image
 from media import medium_of
 
+from images.hostile.other_disks import xfs_image
 from volforensic.evidence.node import Node
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import crc32c
@@ -72,7 +72,7 @@ def block(*parts: bytes) -> bytes:
 
 def test_a_block_read_at_once_gives_what_the_careful_way_gives() -> None:
     sound = block(entry(7, b"a"), entry(1 << 40, b"n" * 200), b"\xff\xff\0\x10".ljust(16, b"\0"), entry(9, b"\xff/"))
-    assert block_names(sound, has_types=True) == [(7, b"a"), (1 << 40, b"n" * 200), (9, b"\xff/")]
+    assert block_names(sound, has_types=True) == [(7, b"a", 1), (1 << 40, b"n" * 200, 1), (9, b"\xff/", 1)]
     chance = random.Random(5)  # noqa: S311 - no secret: the same each time
     outcomes = set()
     for _ in range(3000):

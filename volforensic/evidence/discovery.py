@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from volforensic.evidence.bad_sectors import AroundMedium
 from volforensic.evidence.containers.unsupported import named_container
 from volforensic.evidence.device_groups import with_devices
 from volforensic.evidence.gaps import FOUND
 from volforensic.evidence.layout import DiskTable, Layout, LayoutArguments, Volume
 from volforensic.evidence.partitions import Partition, read_table
-from volforensic.evidence.patched import Patched
 from volforensic.evidence.reader import Window
 from volforensic.evidence.recipes import Placed, disk_bases, next_base
 from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
@@ -31,7 +31,12 @@ _NOT_FOR_FILES = {
     "0x82": "swap partition",
     "0x41": "PReP boot partition",
 }
+_WITHOUT_PARTS = {
+    "lvm2": "an LVM physical volume, and no logical volume of it was found",
+    "linux_raid": "a member of a RAID that was not put together",
+}
 _MOST_ROUNDS = 16
+_MOST_UNREAD = 100
 _LONGEST_REASON = 500
 _MOST_VOLUMES = 1000
 
@@ -96,7 +101,7 @@ class _Discovery:
             partitions,
             lambda _position: self._place.begin_item(0),
             is_barren=not any(volume.filesystem or volume.parts for volume in own),
-            is_full=self._searches_gaps and bool(partitions),
+            is_full=self._searches_gaps,
         )
         self._problems += [_moved(problem, disk.address) for problem in found.problems]
         for partition in found.partitions:
@@ -156,14 +161,15 @@ class _Discovery:
         yield arrays
         yield Found(opened, [])
         if not arrays.volumes and not opened:
-            yield find_logical_volumes(self._space, self._members("lvm2"))
+            # A physical volume whose label is gone is known by its metadata.
+            yield find_logical_volumes(self._space, self._members("lvm2", ""))
 
     def _members(self, *kinds: str) -> list[Member]:
-        """Return the volumes with such a signature (of any kind where none is named) that nothing is made of yet."""
+        """Return volumes that nothing is made of yet: of these kinds ("" for none known), or all."""
         chosen = [
             volume
             for volume in self._volumes
-            if not volume.parts and (not kinds or (volume.filesystem is not None and volume.filesystem.type in kinds))
+            if not volume.parts and (not kinds or (volume.filesystem.type if volume.filesystem else "") in kinds)
         ]
         return [Member(volume.index, volume.offset, volume.length) for volume in chosen]
 
@@ -214,8 +220,8 @@ class _Discovery:
 
     def _recognised(self, window: Window, index: int, *, is_disk: bool = False) -> Filesystem | None:
         self._place.begin_item(index)
-        bad: list[int] = []
-        window = window._replace(medium=Patched(self._space, bad))
+        around = AroundMedium(self._space)
+        window = window._replace(medium=around)
         try:
             found = recognise(window, is_disk=is_disk)
             if found is not None and found.type == "xfs":
@@ -225,8 +231,8 @@ class _Discovery:
             return None
         if found is None and luks_version(window):
             found = Filesystem(type="luks", unread="it is encrypted")
-        if bad:
-            self._note_bad(window, index, f"{len(set(bad))} sectors, the first at byte {min(bad)}: taken as NUL bytes")
+        for place, length in around.runs()[:_MOST_UNREAD]:
+            self._note_bad(window, index, f"{length} bytes from byte {place} on were taken as NUL")
         return found
 
     def _note_bad(self, window: Window, index: int, reason: str) -> None:
@@ -242,7 +248,7 @@ class _Discovery:
         return 0 if is_whole else max((volume.index for volume in self._volumes), default=0) + 1
 
     def _window(self, volume: Volume) -> Window:
-        return Window(Patched(self._space, []), volume.offset, volume.length)
+        return Window(AroundMedium(self._space), volume.offset, volume.length)
 
 
 def _whole(index: int, disk: int, base: int, size: int, found: Filesystem | None) -> Volume:
@@ -274,7 +280,7 @@ def _volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
         state = "" if found.state == "clean" else f": {found.state}"
         yield _problem(volume, f"swap space was not searched{state}", lost=False)
     elif not volume.is_readable:
-        reason = f"{found.type} is not supported"
+        reason = _WITHOUT_PARTS.get(found.type) or f"{found.type} is not supported"
     if reason:
         yield _problem(volume, reason, lost=True)
 

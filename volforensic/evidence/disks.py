@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from volforensic.evidence.containers.container import ContainerFacts, NamedFile, NoteFault
+from volforensic.evidence.containers.container import ContainerFacts, Fault, NamedFile, NoteFault
 from volforensic.evidence.containers.formats import FORMATS
 from volforensic.evidence.raw_medium import RawMedium
 from volforensic.evidence.recipes import RAW, DiskRecipe, FilePart
@@ -15,7 +15,7 @@ from volforensic.sandbox.worker import Workplace
 def open_disk(recipe: DiskRecipe, descriptors: list[int], note: NoteFault = lambda _: None) -> Medium:
     """Return the logical disk; the descriptors that belong to it are taken from the front of the list.
 
-    ``note`` hears of what fails a check of the topmost container. A fault of a parent shows where that is read.
+    ``note`` hears of what fails a check of a container; a fault of a disk below says so, at that disk's own position.
 
     Raises:
         ValueError: The recipe is none, or the headers of a container are not what they were when it was made.
@@ -24,7 +24,7 @@ def open_disk(recipe: DiskRecipe, descriptors: list[int], note: NoteFault = lamb
     files = [_files(each, descriptors) for each in chain]
     medium: Medium | None = None
     for each, its_files in zip(chain[:0:-1], files[:0:-1], strict=True):
-        medium = _opened(each, its_files, medium, lambda _: None)
+        medium = _opened(each, its_files, medium, lambda fault: note(_in_parent(fault)))
     return _opened(recipe, files[0], medium, note)
 
 
@@ -65,6 +65,10 @@ def open_files(descriptors: Sequence[int], recipe: object) -> Medium:
     """Open the files that are looked at; the recipe is their sizes. Runs in a worker."""
     sizes = msgspec.convert(recipe, list[int])
     return FileSet([RawMedium(descriptor, size) for descriptor, size in zip(descriptors, sizes, strict=True)])
+
+
+def _in_parent(fault: Fault) -> Fault:
+    return fault._replace(reason=f"in a disk below: {fault.reason}")
 
 
 def _files(recipe: DiskRecipe, descriptors: list[int]) -> list[NamedFile]:

@@ -8,12 +8,14 @@ import stat
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
+from volforensic.evidence.ext_block_map import INLINE_DATA
 from volforensic.evidence.ext_directory import DirectoryEntry, Names, block_names, directory_entries, encoded_name
 from volforensic.evidence.ext_free import damaged_bitmaps
 from volforensic.evidence.ext_inline import inline_data
-from volforensic.evidence.ext_inodes import INLINE_DATA, ExtInodes
+from volforensic.evidence.ext_inodes import ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
 from volforensic.evidence.ext_orphans import ExtOrphans, Reached
+from volforensic.evidence.links import LinkCounts
 from volforensic.evidence.node import (
     ENCRYPTED_TREE,
     MOST_DAMAGE,
@@ -23,6 +25,7 @@ from volforensic.evidence.node import (
     VolumeRemark,
     extents_chunks,
     name_problems,
+    type_problems,
 )
 from volforensic.evidence.reader import Window
 
@@ -48,6 +51,7 @@ class ExtReader:
         self._is_directory = lru_cache(4096)(self._reads_as_directory)
         self._named = bytearray(min(self._inodes.count, _MOST_COUNTED) // 8 + 1)
         self._deleted_names = bytearray(len(self._named))
+        self._links = LinkCounts()
 
     def root(self) -> Node:
         """Return the root directory."""
@@ -60,30 +64,39 @@ class ExtReader:
         problems: list[str] = []
         living: set[int] = set()
         deleted: dict[DirectoryEntry, None] = {}
-        is_encrypted = "encrypted" in directory.attributes
+        own: list[int] = []
+        below = 0
         for names in self._names(directory, problems):
-            if is_encrypted:
-                names = _encoded(names)  # noqa: PLW2901 - the same names, as text
-            if names.deleted:
-                deleted.update(dict.fromkeys(names.deleted))
+            deleted.update(dict.fromkeys(names.deleted))
             living.update(map(hash, names.living))
-            for number, name in names.living:
-                if name not in _DOTS or (name == b".." and not self._is_directory(number)):
-                    listed = self._listed(number, name)
-                    yield listed if is_encrypted else _told_encrypted(listed)
+            own += (number for number, name in names.living[:1] if name == b".")
+            for listed in self._in_use(names, directory):
+                below += listed.node is not None and listed.node.type == "directory"
+                yield listed
         # Where an index was split or a directory packed, stale copies of living entries stay behind.
         for entry in deleted:
             if hash(entry[:2]) not in living and entry.name not in _DOTS:
                 yield self._listed_deleted(entry.inode, entry.name)
+        problems += self._miscounted(directory, own, below)
         if problems:
             raise ValueError("; ".join(problems[:5]))
+
+    def _in_use(self, names: Names, directory: Node) -> Iterator[Listed]:
+        is_encrypted = "encrypted" in directory.attributes
+        for (number, name), kind in zip(names.living, names.kinds, strict=True):
+            if name not in _DOTS or (name == b".." and not self._is_directory(number)):
+                listed = self._listed(number, name, kind)
+                if not is_encrypted and listed.node is not None and "encrypted" in listed.node.attributes:
+                    listed = listed._replace(problems=(*listed.problems, ENCRYPTED_TREE))
+                yield listed
 
     def orphans(self) -> Iterator[Listed]:
         """Yield, after all directories were listed, the inodes to which no name led; ValueError at the end."""
         if self._inodes.count > _MOST_COUNTED:
             raise ValueError(f"{self._inodes.count} inodes are too many to look for those without a name")
         reached = Reached(self._named, self._deleted_names)
-        yield from ExtOrphans(self._window, self._inodes, self._nodes, reached, self._begin_item, self._skipped).found()
+        orphans = ExtOrphans(self._window, self._inodes, self._nodes, reached, self._begin_item, self._skipped)
+        yield from orphans.found(self._links)
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes: those in the inode itself, or by the block map; ValueError where some were lost."""
@@ -91,7 +104,10 @@ class ExtReader:
         stored = self._inodes.read(inode)
         size = self._nodes.of(stored).size
         if stored.flags & INLINE_DATA:
-            yield 0, b"".join(inline_data(stored.raw))[:size]
+            data = b"".join(inline_data(stored.raw))[:size]
+            yield 0, data
+            if len(data) < size:
+                raise ValueError(f"{size - len(data)} of {size} bytes are not in its inode")
             return
         block_map = self._inodes.block_map(stored, size)
         yield from extents_chunks(self._inodes.extents(block_map), self._window)
@@ -113,8 +129,18 @@ class ExtReader:
             reason = f"{len(replaced)} group descriptors are damaged, copies of them were used: groups {groups}"
             yield VolumeRemark(reason, is_loss=False)
 
+    def _miscounted(self, directory: Node, own: list[int], below: int) -> Iterator[str]:
+        """Yield what a directory's entry for itself and its links say against what was found in it."""
+        if not own and not self._inodes.read(directory.inode).flags & INLINE_DATA:
+            yield "it has no entry for itself: its first block is damaged"
+        elif own and own[0] != directory.inode:
+            yield f"its first block is that of directory {own[0]}"
+        if directory.links > below + 2:
+            yield f"by its links it has {directory.links - 2} directories, {below} were found"
+
     def _names(self, directory: Node, problems: list[str]) -> Iterator[Names]:
         behind = _HASHES if {"encrypted", "casefold"} <= set(directory.attributes) else 0
+        is_encrypted = "encrypted" in directory.attributes
         for number, data, wrong in self._directory_blocks(directory, problems):
             if len(problems) >= MOST_DAMAGE:
                 problems[0] = f"more than {MOST_DAMAGE} blocks are damaged, the rest was not read; {problems[0]}"
@@ -123,7 +149,7 @@ class ExtReader:
                 problems.append(f"block {number} of the directory: {wrong}")
             names = block_names(data, self._inodes.count, behind)
             if names is None:
-                names = Names([], [])
+                names = Names([], [], bytearray())
                 for found in directory_entries(data, self._inodes.count):
                     if isinstance(found, str):
                         problems.append(f"block {number} of the directory: {found}")
@@ -131,7 +157,8 @@ class ExtReader:
                         names.deleted.append(found)
                     else:
                         names.living.append(found[:2])
-            yield names
+                        names.kinds.append(found.kind)
+            yield _encoded(names) if is_encrypted else names
 
     def _directory_blocks(self, directory: Node, problems: list[str]) -> Iterator[tuple[int, bytes, str]]:
         inode = self._inodes.read(directory.inode)
@@ -140,9 +167,11 @@ class ExtReader:
             yield 0, own[4:], ""  # the first word is the parent's inode number
             yield 1, attribute, ""
             return
-        block_map = self._inodes.block_map(inode, directory.size)
+        block_map = self._inodes.block_map(inode, _LARGEST_DIRECTORY)
         problems += block_map.problems
         count, expected = sum(run[2] for run in block_map.runs), directory.size // self._inodes.block_size
+        if count > expected:
+            problems.append(f"it has {count} blocks, its size is that of {expected}: names behind its end are listed")
         if count < expected:
             problems.append(f"it has {count} of {expected} blocks")
         yield from self._inodes.directory_blocks(inode, block_map)
@@ -154,7 +183,7 @@ class ExtReader:
         except ValueError:
             return True
 
-    def _listed(self, number: int, name: bytes) -> Listed:
+    def _listed(self, number: int, name: bytes, kind: int) -> Listed:
         bit = number - 1
         if bit >> 3 < len(self._named):
             self._named[bit >> 3] |= 1 << (bit & 7)
@@ -167,6 +196,10 @@ class ExtReader:
         except (ValueError, OSError) as error:
             reason = f"the inode could not be read: {error}"[:300]
             return Listed(name, number, 0, allocated=True, node=None, problems=(*problems, reason))
+        if kind:
+            problems += type_problems(kind, node.type)
+        if node.links > 1 and node.type != "directory":
+            self._links.count(number, node.links)
         return tuple.__new__(Listed, (name, number, 0, True, node, problems))
 
     def _listed_deleted(self, number: int, name: bytes) -> Listed:
@@ -199,4 +232,5 @@ def _encoded(names: Names) -> Names:
     return Names(
         [(number, name if name in _DOTS else encoded_name(name)) for number, name in names.living],
         [entry._replace(name=encoded_name(entry.name)) for entry in names.deleted if entry.name not in _DOTS],
+        names.kinds,
     )

@@ -16,18 +16,26 @@ _NOT_NUL = re.compile(rb"[^\0]")
 
 
 class DirectoryEntry(NamedTuple):
-    """What a directory's entry says: an inode's number and a name; ``is_deleted`` where it is in no chain any more."""
+    """What a directory's entry says: an inode's number and a name; ``is_deleted`` where it is in no chain any more.
+
+    ``kind`` is the file type, 0 where the filesystem keeps none here (``DIRECTORY_TYPES``).
+    """
 
     inode: int
     name: bytes
     is_deleted: bool = False
+    kind: int = 0
 
 
 class Names(NamedTuple):
-    """The entries of a block whose chain is whole: number and name of those in use, and the deleted ones."""
+    """The entries of a block whose chain is whole.
+
+    Number and name of those in use, the deleted ones, the file types of those in use.
+    """
 
     living: list[tuple[int, bytes]]
     deleted: list[DirectoryEntry]
+    kinds: bytearray
 
 
 def encoded_name(ciphertext: bytes) -> bytes:
@@ -43,17 +51,18 @@ def block_names(data: bytes, most_inodes: int, behind: int = 0) -> Names | None:
 
     ``behind`` bytes stand behind each name: the hashes of names that are encrypted and compared without case.
     """
-    found = Names([], [])
-    living = found.living
+    found = Names([], [], bytearray())
+    living, kinds = found.living, found.kinds
     position, end = 0, len(data)
     unpack = _ENTRY.unpack_from
     while position + 8 <= end:
-        number, length, name_length, _ = unpack(data, position)
+        number, length, name_length, kind = unpack(data, position)
         used = name_length + 11 & ~3
         if length < used or length & 3 or position + length > end:
             return None
         if number:
             living.append((number, data[position + 8 : position + 8 + name_length]))
+            kinds.append(kind)
             used += behind
         else:
             used = 8
@@ -69,7 +78,7 @@ def directory_entries(data: bytes, most_inodes: int) -> Iterator[DirectoryEntry 
     """Yield the entries of a block in use; a text where they stop to chain: what follows is taken from its bytes."""
     position = 0
     while position + _ENTRY.size <= len(data):
-        number, length, name_length, _ = _ENTRY.unpack_from(data, position)
+        number, length, name_length, kind = _ENTRY.unpack_from(data, position)
         if length in {0, 65535} and len(data) == 65536:  # a whole block of 64 KiB does not fit into 16 bits
             length = 65536
         if length < _ENTRY.size or length % 4 or position + length > len(data) or name_length + 8 > length:
@@ -78,7 +87,7 @@ def directory_entries(data: bytes, most_inodes: int) -> Iterator[DirectoryEntry 
             return
         name = data[position + 8 : position + 8 + name_length]
         if number:
-            yield DirectoryEntry(number, name)
+            yield DirectoryEntry(number, name, kind=kind)
         used = 8 + (name_length + 3 & ~3) if number else 8
         yield from _deleted(data, position + used, position + length, most_inodes)
         position += length

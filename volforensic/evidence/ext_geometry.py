@@ -14,7 +14,7 @@ from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import crc32c, ext_superblock
 
 _META_GROUPS, _WIDE, _CHECKSUM_SEED = 0x10, 0x80, 0x2000
-_FLEXIBLE_GROUPS = 0x200
+_FLEXIBLE_GROUPS, _ATTRIBUTE_INODES = 0x200, 0x400
 _GROUP_CHECKSUMS, _METADATA_CHECKSUMS, _BIG_CLUSTERS = 0x10, 0x400, 0x200
 _SPARSE_SUPERBLOCKS, _TWO_BACKUPS = 1, 0x200
 _ALL_ONES = 0xFFFFFFFF
@@ -60,6 +60,11 @@ class Geometry(NamedTuple):
     def has_flexible_groups(self) -> bool:
         """Whether a group's bitmaps and inode table may lie in another group."""
         return bool(struct.unpack_from("<I", self.raw, 96)[0] & _FLEXIBLE_GROUPS)
+
+    @property
+    def has_attribute_inodes(self) -> bool:
+        """Whether a value of an extended attribute may lie in an inode of its own."""
+        return bool(struct.unpack_from("<I", self.raw, 96)[0] & _ATTRIBUTE_INODES)
 
     @property
     def first_meta_block(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from volforensic.evidence.bad_sectors import read_around
 from volforensic.evidence.ext_geometry import Descriptors, read_geometry
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import crc32c
@@ -110,7 +111,9 @@ class ExtGroups:
         size = bits // 8
         if size > self.block_size or bits % 8:
             return f"its {name} would not fit into a block"
-        data = self._window.read_at(block * self.block_size, size) if 0 < block < self.blocks else b""
+        data, bad = read_around(self._window, block * self.block_size, size) if 0 < block < self.blocks else (b"", [])
+        if bad:
+            return f"its {name} does not read (read error)"
         if len(data) < size:
             return f"its {name} lies outside the volume"
         if self.geometry.has_checksums:

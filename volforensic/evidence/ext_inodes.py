@@ -7,48 +7,20 @@ is entered once, so the work is bounded by the blocks that there are.
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from volforensic.evidence.bad_sectors import read_around
 from volforensic.evidence.checksum_zeros import padded_crc32c
 from volforensic.evidence.ext_attributes import AttributeBlocks
+from volforensic.evidence.ext_block_map import BlockMap, BlockMaps, Inode
 from volforensic.evidence.ext_geometry import Descriptors, read_geometry
 from volforensic.evidence.ext_tables import InodeTables
 from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import crc32c
 
-INLINE_DATA, EXTENTS, INDEXED_DIRECTORY = 0x10000000, 0x80000, 0x1000
+INDEXED_DIRECTORY = 0x1000
 ATTRIBUTE_INODE, ENCRYPTED, CASEFOLDED = 0x200000, 0x800, 0x40000000
-_EXTENT_MAGIC = 0xF30A
-_DEEPEST = 5
-_UNWRITTEN = 32768
-_DIRECT = 12
-_HEADER = struct.Struct("<HHHH")
-_LEAF = struct.Struct("<IHHI")
-_INDEX = struct.Struct("<IIH")
 _ALL_ONES = 0xFFFFFFFF
-_MOST_REMARKS = 5
-
-
-class Inode(NamedTuple):
-    """An inode as it is stored: number, bytes, flags, generation, and whether its checksum is right."""
-
-    number: int
-    raw: bytes
-    flags: int
-    is_sound: bool
-
-    @property
-    def generation(self) -> bytes:
-        """The generation, as checksums take it in."""
-        return self.raw[100:104]
-
-
-class BlockMap(NamedTuple):
-    """Runs of blocks: first block of the file, first block of the filesystem, how many; and what was wrong."""
-
-    runs: list[tuple[int, int, int]]
-    problems: list[str]
 
 
 class ExtInodes:
@@ -67,6 +39,9 @@ class ExtInodes:
         seed = self._seed if self._has_checksums else None
         per_group = self.geometry.inodes_per_group
         self.at = InodeTables(window, self.inode_size, per_group, self.descriptors.table, seed).at
+        is_counted = self.geometry.blocks_per_cluster == 1 and not self.geometry.has_attribute_inodes
+        maps = BlockMaps(window, self.block_size, self._is_extent_block_right, is_counted=is_counted)
+        self.block_map = maps.of
 
     def read(self, number: int) -> Inode:
         """Return the inode; ValueError where its place cannot be read."""
@@ -76,31 +51,6 @@ class ExtInodes:
         if is_right and (not self._has_checksums or _has_high_checksum(raw)):
             return inode
         return inode._replace(is_sound=self._is_right(inode))
-
-    def block_map(self, inode: Inode, size: int) -> BlockMap:
-        """Return where the first ``size`` bytes of the file lie; holes and unwritten extents are left out."""
-        result = BlockMap([], [])
-        wanted = -(-size // self.block_size)
-        if inode.flags & EXTENTS:
-            runs = self._extents(inode, inode.raw[40:100], None, result.problems, set())
-        else:
-            runs = self._pointers(inode.raw[40:100], result.problems)
-        reached = 0
-        for start, block, count in runs:
-            if start < reached:
-                _remark(result.problems, f"its extents overlap at block {start}")
-                block, count, start = block + reached - start, count - (reached - start), reached  # noqa: PLW2901 - cut
-            if start >= wanted:
-                break
-            if count <= 0:
-                continue
-            reached = start + count
-            if result.runs and _continues(result.runs[-1], start, block):
-                first = result.runs[-1]
-                result.runs[-1] = (first[0], first[1], first[2] + count)
-            else:
-                result.runs.append((start, block, count))
-        return result
 
     def extents(self, block_map: BlockMap) -> Iterator[Extent]:
         """Yield the map's runs as bytes of the source."""
@@ -139,10 +89,17 @@ class ExtInodes:
                     yield start + index, b"", "it is used twice"
                     continue
                 visited.add(block + index)
-                data = self._window.read_at((block + index) * self.block_size, self.block_size)
+                data, bad = read_around(self._window, (block + index) * self.block_size, self.block_size)
                 if len(data) < self.block_size:
                     yield start + index, b"", "it lies outside the volume"
                     return
+                if bad:
+                    yield (
+                        start + index,
+                        data,
+                        f"{sum(length for _, length in bad)} bytes of it do not read (read error)",
+                    )
+                    continue
                 is_index = bool(inode.flags & INDEXED_DIRECTORY) and (start + index == 0 or _is_index_block(data))
                 wrong = self._wrong_index(data, seed) if is_index else self._wrong_checksum(data, seed)
                 yield start + index, data, wrong
@@ -185,88 +142,18 @@ class ExtInodes:
         found = crc32c(cleared, self._inode_seed(inode)) ^ _ALL_ONES
         return stored == int(found if has_high else found & 0xFFFF)
 
-    def _extents(
-        self, inode: Inode, data: bytes, depth: int | None, problems: list[str], visited: set[int]
-    ) -> Iterator[tuple[int, int, int]]:
-        magic, entries, _, own_depth = _HEADER.unpack_from(data)
-        most = (len(data) - 12) // 12
-        if magic != _EXTENT_MAGIC or own_depth > _DEEPEST or (depth is not None and own_depth != depth):
-            _remark(problems, "an extent header is damaged")
-            return
-        if entries > most:
-            _remark(problems, f"an extent header says {entries} entries where {most} fit")
-        for place in range(12, 12 + min(entries, most) * 12, 12):
-            if not own_depth:
-                start, count, high, low = _LEAF.unpack_from(data, place)
-                if count <= _UNWRITTEN:  # more means: allocated, not written
-                    yield start, high << 32 | low, count
-                continue
-            _, low, high = _INDEX.unpack_from(data, place)
-            block = high << 32 | low
-            if block in visited:
-                _remark(problems, f"extent block {block} is used twice")
-                continue
-            visited.add(block)
-            below = self._window.read_at(block * self.block_size, self.block_size)
-            if len(below) < self.block_size:
-                _remark(problems, f"extent block {block} lies outside the volume")
-                continue
-            if self._has_checksums and not self._is_extent_block_right(inode, below):
-                _remark(problems, f"the checksum of extent block {block} is wrong")
-            yield from self._extents(inode, below, own_depth - 1, problems, visited)
-
     def _is_extent_block_right(self, inode: Inode, data: bytes) -> bool:
+        if not self._has_checksums:
+            return True
         tail = 12 + min(int.from_bytes(data[4:6], "little"), (len(data) - 12) // 12) * 12
         stored = int.from_bytes(data[tail : tail + 4], "little")
         return stored == int(crc32c(data[:tail], self._inode_seed(inode)) ^ _ALL_ONES)
-
-    def _pointers(self, raw: bytes, problems: list[str]) -> Iterator[tuple[int, int, int]]:
-        pointers = struct.unpack("<15I", raw)
-        for index in range(_DIRECT):
-            if pointers[index]:
-                yield index, pointers[index], 1
-        start, per_block = _DIRECT, self.block_size // 4
-        visited: set[int] = set()
-        for level in (1, 2, 3):
-            yield from self._indirect(pointers[_DIRECT + level - 1], level, start, problems, visited)
-            start += per_block**level
-
-    def _indirect(
-        self, block: int, level: int, start: int, problems: list[str], visited: set[int]
-    ) -> Iterator[tuple[int, int, int]]:
-        if not block:
-            return
-        if block in visited:
-            _remark(problems, f"indirect block {block} is used twice")
-            return
-        visited.add(block)
-        data = self._window.read_at(block * self.block_size, self.block_size)
-        if len(data) < self.block_size:
-            _remark(problems, f"indirect block {block} lies outside the volume")
-            return
-        per_block = self.block_size // 4
-        for index, (pointer,) in enumerate(struct.iter_unpack("<I", data)):
-            if pointer and level == 1:
-                yield start + index, pointer, 1
-            elif pointer:
-                yield from self._indirect(
-                    pointer, level - 1, start + index * per_block ** (level - 1), problems, visited
-                )
 
 
 def _has_high_checksum(raw: bytes) -> bool:
     return len(raw) > 132 and int.from_bytes(raw[128:130], "little") >= 4
 
 
-def _continues(run: tuple[int, int, int], start: int, block: int) -> bool:
-    return run[0] + run[2] == start and run[1] + run[2] == block
-
-
 def _is_index_block(data: bytes) -> bool:
     """Return whether a block of an indexed directory holds hashes: its one entry is empty and spans the block."""
     return len(data) > 8 and data[:4] == bytes(4) and int.from_bytes(data[4:6], "little") == len(data) and not data[6]
-
-
-def _remark(problems: list[str], text: str) -> None:
-    if text not in problems and len(problems) < _MOST_REMARKS:
-        problems.append(text)

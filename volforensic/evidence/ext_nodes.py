@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 from volforensic.evidence.attributes import EXT_FLAGS, NOTHING_EXTENDED, attribute_names, ext_device
 from volforensic.evidence.ext_attributes import MAGIC
+from volforensic.evidence.ext_block_map import EXTENTS, INLINE_DATA, Inode
 from volforensic.evidence.ext_directory import encoded_name
 from volforensic.evidence.ext_inline import inline_data
-from volforensic.evidence.ext_inodes import ENCRYPTED, EXTENTS, INDEXED_DIRECTORY, INLINE_DATA, ExtInodes, Inode
+from volforensic.evidence.ext_inodes import ENCRYPTED, INDEXED_DIRECTORY, ExtInodes
 from volforensic.evidence.node import (
     DEVICES,
     ENCRYPTED_BYTES,
@@ -55,6 +56,7 @@ class ExtNodes:
         self._inodes = inodes
         self._at = inodes.at
         self._block_size = inodes.block_size
+        self._sectors = inodes.block_size // 512
         self._attributes = inodes.attribute_blocks()
         self._is_common_size = inodes.inode_size >= _SMALLEST_COMMON
 
@@ -88,15 +90,13 @@ class ExtNodes:
         size |= size_high << 32
         target, extents = None, _NO_EXTENTS
         if form == _FILE:
-            if not flags & EXTENTS or magic != _EXTENT_MAGIC or depth or entries > 1:
+            is_counted = blocks == (bool(entries) * count + bool(acl or acl_high)) * self._sectors
+            if not flags & EXTENTS or magic != _EXTENT_MAGIC or depth or entries > 1 or not is_counted:
                 return None
-            first = start * self._block_size
-            if entries and first < size:
-                place = (high << 32 | low) * self._block_size
-                length = min(count * self._block_size, size - first)
-                if not 0 < count <= _WRITTEN or place + length > self._window.length:
-                    return None
-                extents = (_new(Extent, (first, self._window.offset + place, length)),)
+            found = self._one_extent(size, start, count, high << 32 | low) if entries else _NO_EXTENTS
+            if found is None:
+                return None
+            extents = found
         elif form == _LINK:
             if blocks or size >= _FAST_LINK:
                 return None
@@ -113,6 +113,15 @@ class ExtNodes:
                 more.capabilities, True,
             ),
         )  # fmt: skip
+
+    def _one_extent(self, size: int, start: int, count: int, block: int) -> tuple[Extent, ...] | None:
+        """Return the extent cut to the file's size; None where it is none that this can tell."""
+        first, place = start * self._block_size, block * self._block_size
+        last = first + (count - 1) * self._block_size
+        length = min(count * self._block_size, size - first)
+        if not 0 < count <= _WRITTEN or max(first, last) >= size or place + length > self._window.length:
+            return None
+        return (_new(Extent, (first, self._window.offset + place, length)),)
 
     def of(self, inode: Inode, *, is_freed: bool = False) -> Node:
         """Return what a stored inode says, whatever it is; ValueError where it was never used."""

@@ -10,9 +10,11 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from volforensic.evidence.bad_sectors import read_around
 from volforensic.evidence.ext_groups import INODES_UNINITIALISED, INODES_ZEROED, ExtGroups, Group
 from volforensic.evidence.ext_inodes import ATTRIBUTE_INODE, ENCRYPTED, ExtInodes
 from volforensic.evidence.ext_nodes import ExtNodes
+from volforensic.evidence.links import LinkCounts
 from volforensic.evidence.node import ENCRYPTED_TREE, NEVER_ENDED, TYPES, Listed, Node
 from volforensic.evidence.reader import Window
 
@@ -53,29 +55,35 @@ class ExtOrphans:
         self._own = self._groups.own_inodes(_OWN_INODE_FIELDS)
         self._problems: dict[str, None] = {}
 
-    def found(self) -> Iterator[Listed]:
-        """Yield directories in use first, then what else is in use, then freed inodes of which something is left.
+    def found(self, links: LinkCounts) -> Iterator[Listed]:
+        """Yield directories in use first, then what else is in use, then what only the inode tables still tell.
+
+        In use is what a bitmap says, and what its own inode says: one with links and no time of deletion.
 
         The caller lists each directory before it asks for more: what that reaches is not yielded.
 
         Raises:
-            ValueError: At the end, where a group's inodes could not be told.
+            ValueError: At the end, where a group's inodes could not be told or ``links`` lack names.
         """
         yield from self._in_use(is_directory=True)
         yield from self._in_use(is_directory=False)
-        yield from self._freed()
-        if self._problems:
-            raise ValueError("which inodes are in use is not known: " + "; ".join(self._problems))
+        yield from self._left()
+        unknown = ["which inodes are in use is not known: " + "; ".join(self._problems)] if self._problems else []
+        if wrong := [*unknown, *links.missing()]:
+            raise ValueError("; ".join(wrong))
 
     def _bitmaps(self) -> Iterator[tuple[Group, int]]:
-        """Yield each group whose inode bitmap is right, with the bitmap as a number."""
+        """Yield each group with its inode bitmap as a number, 0 where that is not right but the table's place is."""
         for index in range(self._groups.count):
             group = self._groups.group(index)
             bitmap = group.fault or self._groups.inode_bitmap(group)
             if isinstance(bitmap, bytes):
                 yield group, int.from_bytes(bitmap, "little")
-            elif len(self._problems) < _MOST_PROBLEMS:
+                continue
+            if len(self._problems) < _MOST_PROBLEMS:
                 self._problems[f"block group {index}: {bitmap}"] = None
+            if not group.fault or self._inodes.descriptors.descriptor(index).backup:
+                yield group, 0
 
     def _in_use(self, *, is_directory: bool) -> Iterator[Listed]:
         size = self._groups.inodes_per_group // 8
@@ -89,7 +97,7 @@ class ExtOrphans:
                 if self._is_candidate(number) and not _has(self._reached.living, number):
                     yield from self._listed_in_use(number, is_directory=is_directory)
 
-    def _listed_in_use(self, number: int, *, is_directory: bool) -> Iterator[Listed]:
+    def _listed_in_use(self, number: int, *, is_directory: bool | None = None) -> Iterator[Listed]:
         self._begin_item(number)
         node: Node | None = None
         problems: tuple[str, ...] = (NEVER_ENDED,)
@@ -101,19 +109,24 @@ class ExtOrphans:
                 node, problems = self._nodes.of(stored), (ENCRYPTED_TREE,) if stored.flags & ENCRYPTED else ()
             except (ValueError, OSError) as error:
                 problems = (f"the inode could not be read: {error}"[:300],)
-        if (node is not None and node.type == "directory" and node.links > 0) == is_directory:
+        if is_directory in {None, node is not None and node.type == "directory" and node.links > 0}:
             yield Listed(name_of(number), number, 0, allocated=True, node=node, problems=problems)
 
-    def _freed(self) -> Iterator[Listed]:
+    def _left(self) -> Iterator[Listed]:
         count = 0
         for group, used in self._bitmaps():
             if self._groups.has_flags and group.flags & INODES_UNINITIALISED:
                 continue
             for number, raw in self._table(group, used):
                 if count >= _MOST_FREED:
-                    self._problems[f"more than {_MOST_FREED} freed inodes: the rest was left out"] = None
+                    self._problems[f"more than {_MOST_FREED} inodes without a name: the rest was left out"] = None
                     return
-                if self._is_candidate(number) and not _has(self._reached.deleted, number) and _is_left(raw):
+                if not self._is_candidate(number) or _has(self._reached.living, number):
+                    continue
+                if _is_in_use(raw):
+                    count += 1
+                    yield from self._listed_in_use(number)
+                elif not _has(self._reached.deleted, number) and _is_left(raw):
                     count += 1
                     self._begin_item(number)
                     yield from self._listed_freed(number)
@@ -128,7 +141,7 @@ class ExtOrphans:
         yield Listed(name_of(number), number, 0, allocated=False, node=node)
 
     def _table(self, group: Group, used: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the inodes of a group that are free and not NUL bytes; not where the table was never written."""
+        """Yield the inodes of a group that are not in ``used`` and not NUL bytes; not where none was ever written."""
         groups = self._groups
         size = groups.inode_size
         count = groups.inodes_per_group
@@ -137,7 +150,9 @@ class ExtOrphans:
         start, step = group.inode_table * groups.block_size, _READ_SIZE // size
         empty, zeros = bytes(_CHECKED), bytes(step * size)
         for first in range(0, count, step):
-            data = self._window.read_at(start + first * size, min(step, count - first) * size)
+            data, bad = read_around(self._window, start + first * size, min(step, count - first) * size)
+            if bad:
+                self._problems[f"block group {group.number}: inodes of it do not read (read error)"] = None
             if data == zeros[: len(data)]:
                 continue
             for index in range(len(data) // size):
@@ -153,6 +168,12 @@ class ExtOrphans:
 def name_of(number: int, tree: int = 0) -> bytes:
     """Return the name that an inode without one gets: TSK's own, so that both tools' lists can be compared."""
     return b"OrphanFile-%d-%d" % (tree, number) if tree else b"OrphanFile-%d" % number
+
+
+def _is_in_use(raw: bytes) -> bool:
+    """Return whether an inode says that it is in use, whatever the bitmap says: so e2fsck takes it too."""
+    mode, deleted, links = struct.unpack_from("<H18xI2xH", raw)
+    return stat.S_IFMT(mode) in TYPES and not deleted and bool(links)
 
 
 def _is_left(raw: bytes) -> bool:

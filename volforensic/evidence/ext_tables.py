@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+from volforensic.evidence.bad_sectors import UNREAD, marked, read_around
 from volforensic.evidence.checksum_columns import wrong_checksums
 from volforensic.evidence.reader import Window
 
@@ -58,7 +59,10 @@ class InodeTables:
         if not first <= number < end:
             first, end, data, verdicts = self._piece = self._around(number)
         index = number - first
-        return data, index * self._size, not verdicts[index]
+        verdict = verdicts[index]
+        if verdict == UNREAD:
+            raise ValueError(f"inode {number} lies in a sector that does not read")
+        return data, index * self._size, not verdict
 
     def _around(self, number: int) -> _Piece:
         group, index = divmod(number - 1, self._per_group)
@@ -70,13 +74,13 @@ class InodeTables:
     def _read_piece(self, group: int, number: int) -> _Piece:
         table, begin = self._table_of(group), number * _AT_ONCE
         wanted = min(_AT_ONCE, self._per_group - begin) * self._size
-        data = self._window.read_at(table + begin * self._size, wanted) if table else b""
+        data, bad = read_around(self._window, table + begin * self._size, wanted) if table else (b"", [])
         data = data[: len(data) - len(data) % self._size]
         first = group * self._per_group + begin + 1
         if first not in self._verdicts:
             if len(self._verdicts) >= _MOST_VERDICTS:
                 self._verdicts.clear()
-            self._verdicts[first] = self._judged(first, data)
+            self._verdicts[first] = marked(self._judged(first, data), bad, self._size)
         return _Piece(first, first + len(data) // self._size, data, self._verdicts[first])
 
     def _judged(self, first: int, data: bytes) -> bytes:

@@ -21,6 +21,10 @@ TYPES: dict[int, FileType] = {
     stat.S_IFBLK: "block_device",
 }
 """A mode's file type bits (inode(7)) in words."""
+DIRECTORY_TYPES: tuple[FileType, ...] = (
+    "unknown", "file", "directory", "character_device", "block_device", "fifo", "socket", "symlink",
+)  # fmt: skip
+"""The file types that directories of ext, XFS and btrfs note beside a name, by their numbers."""
 DEVICES = ("character_device", "block_device")
 LINK_TARGET_LIMIT = 4096
 MOST_EXTENTS = 65536
@@ -53,6 +57,13 @@ HARMLESS = (
     UNKNOWN_TYPE,
 )
 """Problems of an entry that cost nothing: everything was read."""
+
+
+def type_problems(kind: int, node_type: FileType) -> tuple[str, ...]:
+    """Return what is wrong where a directory notes another type beside a name than its inode has."""
+    if not 0 < kind < len(DIRECTORY_TYPES) or DIRECTORY_TYPES[kind] == node_type:
+        return ()
+    return (f"the directory says that it is a {DIRECTORY_TYPES[kind]}: its name or its inode is damaged",)
 
 
 def name_problems(name: bytes) -> tuple[str, ...]:

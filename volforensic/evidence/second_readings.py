@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from volforensic.evidence.bad_sectors import AroundMedium
 from volforensic.evidence.partition import Partition, note
-from volforensic.evidence.patched import Patched
 from volforensic.evidence.reader import Window
 from volforensic.evidence.signatures import recognise
 from volforensic.record import Problem
@@ -41,7 +41,7 @@ def begins_filesystem(window: Window, partitions: Sequence[Partition]) -> bool:
 def filesystem_type(window: Window) -> str:
     """Return what the window holds by its signature; "" for nothing, and where it cannot be read."""
     try:
-        found = recognise(window._replace(medium=Patched(window.medium, [])))
+        found = recognise(window._replace(medium=AroundMedium(window.medium)))
     except OSError:
         return ""
     return found.type if found is not None else ""

@@ -14,6 +14,7 @@ import zstandard
 from dissect.util.compression import lz4
 
 from volforensic.evidence import lzo_edge
+from volforensic.evidence.bad_sectors import read_around
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import SquashfsSuperblock, squashfs_fault, squashfs_superblock
 
@@ -96,7 +97,9 @@ class SquashfsBlocks:
 
     def raw(self, place: int, size: int) -> bytes:
         """Return bytes of the volume as they lie there; SquashfsError where they end outside it."""
-        data = self._window.read_at(place, size) if place < self._window.length else b""
+        data, bad = read_around(self._window, place, size) if place < self._window.length else (b"", [])
+        if bad:
+            raise SquashfsError(f"bytes at {place + bad[0][0]} do not read (read error)")
         if len(data) < size:
             raise SquashfsError(f"{size - len(data)} bytes at {place} lie outside the volume")
         return data

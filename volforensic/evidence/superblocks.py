@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
+from volforensic.evidence.bad_sectors import around
 from volforensic.evidence.reader import Window
 
 _EXT_SIZE = 1024
@@ -49,6 +50,7 @@ def checksum_is_right(data: bytes, place: int) -> bool:
 
 def ext_superblock(window: Window) -> SuperblockCopy | None:
     """Return the superblock of an ext filesystem: the first, or where it cannot be right a copy that can."""
+    window = around(window)  # a superblock that does not read is one that is not there: layout says where
     first = SuperblockCopy(window.read_at(1024, _EXT_SIZE))
     has_magic = first.raw[56:58] == b"\x53\xef" and len(first.raw) == _EXT_SIZE
     wrong = _ext_fault(first.raw) if has_magic else "it has no signature"
@@ -104,12 +106,13 @@ def _ext_fault(raw: bytes) -> str:
     incompatible, read_only = struct.unpack_from("<II", raw, 96)
     descriptor_size = struct.unpack_from("<H", raw, 254)[0] if incompatible & _EXT_WIDE else 32
     has_clusters = bool(read_only & _EXT_CLUSTERS)
+    most_blocks = 8 * (1024 << min(log_size, 6)) << (min(log_cluster - log_size, 16) if has_clusters else 0)
     faults = {
         f"{inodes} inodes": not inodes,
         f"{blocks} blocks": not blocks,
         f"blocks of 2^{10 + log_size} bytes": log_size > 6,
         f"first data block {first_block}": first_block > 1,
-        f"{blocks_per_group} blocks per group": not 0 < blocks_per_group <= 8 * (1024 << min(log_size, 6)) << 16,
+        f"{blocks_per_group} blocks per group": not 0 < blocks_per_group <= most_blocks,
         f"clusters of 2^{10 + log_cluster} bytes": has_clusters and not log_size <= log_cluster <= log_size + 20,
         f"{inodes_per_group} inodes per group": not 0 < inodes_per_group <= 8 * (1024 << min(log_size, 6)),
         f"inodes of {inode_size} bytes": bool(revision) and inode_size not in {128, 256, 512, 1024, 2048, 4096},
@@ -142,6 +145,7 @@ def btrfs_checksum_is_right(raw: bytes, checksum_type: int) -> bool:
 def btrfs_superblock(window: Window) -> SuperblockCopy | None:
     """Return the first superblock of a btrfs whose checksum is right; the first with a signature where none is."""
     found = []
+    window = around(window)
     for number, place in enumerate(_BTRFS_PLACES):
         raw = window.read_at(place, _BTRFS_SIZE)
         if len(raw) == _BTRFS_SIZE and raw[64:72] == b"_BHRfS_M":

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from volforensic.evidence.checksum_zeros import padded_checksum_is_right
+from volforensic.evidence.links import LinkCounts
 from volforensic.evidence.node import (
     MOST_DAMAGE,
     NEVER_ENDED,
@@ -15,6 +16,7 @@ from volforensic.evidence.node import (
     VolumeRemark,
     extents_chunks,
     name_problems,
+    type_problems,
 )
 from volforensic.evidence.reader import Window
 from volforensic.evidence.xfs_deleted import RemovedName, removed_names
@@ -48,6 +50,7 @@ class XfsReader:
         self._groups = XfsGroups(window)
         self._nodes = XfsNodes(window, self._inodes)
         self._is_directory = lru_cache(4096)(self._reads_as_directory)
+        self._links = LinkCounts()
         self._orphans = XfsOrphans(window, self._inodes, self._nodes.of, begin_item, skipped)
 
     def root(self) -> Node:
@@ -59,22 +62,28 @@ class XfsReader:
         inode = self._inodes.read(directory.inode)
         problems: list[str] = []
         removed: _Removed = {}
+        below = 0
+        own: list[int] = []
         for names in self._names(inode, problems, removed):
-            for number, name in names:
+            own += (number for number, name, _ in names[:1] if name == b".")
+            for number, name, kind in names:
                 if name not in _DOTS or (name == b".." and not self._is_directory(number)):
-                    yield self._listed(number, name)
+                    listed = self._listed(number, name, kind)
+                    below += listed.node is not None and listed.node.type == "directory"
+                    yield listed
         if self._inodes.has_checksums and inode.format != LOCAL and inode.extents > 1:
             self._check_index(inode, problems)
         if removed:
             self._take_out_living(inode, removed)
         for entry in removed.values():
             yield self._orphans.removed(entry)
+        problems += _miscounted(directory, own, below, has_own=inode.format != LOCAL)
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
     def orphans(self) -> Iterator[Listed]:
         """Yield inodes to which no name leads; XfsError at the end where some could not be told."""
-        return self._orphans.found()
+        return self._orphans.found(self._links)
 
     def remarks(self) -> Iterator[VolumeRemark]:
         """Yield what is damaged in the allocation groups and costs no file anything."""
@@ -94,7 +103,7 @@ class XfsReader:
         if problems:
             raise XfsError("; ".join(problems[:_MOST_PROBLEMS]))
 
-    def _names(self, inode: Inode, problems: list[str], removed: _Removed) -> Iterator[list[tuple[int, bytes]]]:
+    def _names(self, inode: Inode, problems: list[str], removed: _Removed) -> Iterator[list[tuple[int, bytes, int]]]:
         """Yield the entries of each block; what is damaged goes to ``problems``, removed names to ``removed``."""
         has_types = self._inodes.has_types
         if inode.format == LOCAL:
@@ -142,7 +151,7 @@ class XfsReader:
         The directory is read a second time for it, which costs nothing where no name was removed.
         """
         for names in self._names(inode, [], {}):
-            for number, name in names:
+            for number, name, _ in names:
                 removed.pop((number & _LOWER_HALF, name), None)
 
     def _directory_blocks(self, inode: Inode, problems: list[str]) -> Iterator[tuple[int, bytes]]:
@@ -163,10 +172,12 @@ class XfsReader:
                     problems.append(f"block {number} of the directory is used twice: the rest was not read")
                     return
                 visited.add(run.block + index)
-                parts[within] = self._inodes.read_block(run.block + index)
+                parts[within], bad = self._inodes.block_around(run.block + index)
                 if len(parts[within]) < self._inodes.block_size:
                     problems.append(f"block {number} of the directory lies outside the volume")
                     return
+                if bad:
+                    problems.append(f"block {number} of the directory does not read whole (read error)")
         if parts:
             yield number, self._joined(parts, per_block)
         if reached * self._inodes.block_size < min(inode.size, _LEAVES):
@@ -184,8 +195,9 @@ class XfsReader:
         except XfsError:
             return True
 
-    def _listed(self, number: int, name: bytes) -> Listed:
+    def _listed(self, number: int, name: bytes, kind: int) -> Listed:
         self._begin_item(number)
+        self._orphans.reach(number)
         problems = name_problems(name) if b"/" in name or b"\0" in name else ()
         if number in self._skipped:
             return Listed(name, number, 0, allocated=True, node=None, problems=(*problems, NEVER_ENDED))
@@ -194,12 +206,24 @@ class XfsReader:
         except (XfsError, OSError) as error:
             reason = f"the inode could not be read: {error}"[:300]
             return Listed(name, number, 0, allocated=True, node=None, problems=(*problems, reason))
+        if kind:
+            problems += type_problems(kind, node.type)
+        if node.links > 1 and node.type != "directory":
+            self._links.count(number, node.links)
         return tuple.__new__(Listed, (name, number, 0, True, node, problems))
 
 
-def _taken(found: Iterator[DirectoryEntry | str], where: str, problems: list[str]) -> list[tuple[int, bytes]]:
+def _miscounted(directory: Node, own: list[int], below: int, *, has_own: bool) -> Iterator[str]:
+    """Yield what a directory's entry for itself and its links say against what was found in it."""
+    if has_own and own[:1] != [directory.inode]:
+        yield f"its first block is that of directory {own[0]}" if own else "its first block is damaged"
+    if directory.links > below + 2:
+        yield f"by its links it has {directory.links - 2} directories, {below} were found"
+
+
+def _taken(found: Iterator[DirectoryEntry | str], where: str, problems: list[str]) -> list[tuple[int, bytes, int]]:
     """Return the entries; what is said about damage goes to ``problems``."""
-    names: list[tuple[int, bytes]] = []
+    names: list[tuple[int, bytes, int]] = []
     for entry in found:
         if isinstance(entry, str):
             problems.append(where + entry)

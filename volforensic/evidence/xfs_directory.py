@@ -10,16 +10,18 @@ from typing import NamedTuple
 _BLOCK_MAGICS = {b"XD2B", b"XDB3"}  # the one block of a small directory: its hash table lies at its end
 _CHECKED_MAGICS = {b"XDB3", b"XDD3"}
 _HEADERS = {b"XD2B": 16, b"XD2D": 16, b"XDB3": 64, b"XDD3": 64}
+_OWNER = 40
 _FREE = b"\xff\xff"
 _FREE_NUMBERS = 0xFFFF << 48  # what begins free space, as a number of eight bytes
 _ENTRY = struct.Struct(">QB")
 
 
 class DirectoryEntry(NamedTuple):
-    """What a directory's entry says: an inode's number and a name."""
+    """What a directory's entry says: an inode's number, a name, a file type (0 where the filesystem keeps none)."""
 
     inode: int
     name: bytes
+    kind: int = 0
 
 
 def short_entries(fork: bytes, *, has_types: bool) -> Iterator[DirectoryEntry | str]:
@@ -36,7 +38,9 @@ def short_entries(fork: bytes, *, has_types: bool) -> Iterator[DirectoryEntry | 
         if not length or end > len(fork):
             yield "its entries are cut"
             return
-        yield DirectoryEntry(int.from_bytes(fork[end - size : end], "big"), fork[position + 3 : position + 3 + length])
+        name = fork[position + 3 : position + 3 + length]
+        kind = fork[position + 3 + length] if has_types else 0
+        yield DirectoryEntry(int.from_bytes(fork[end - size : end], "big"), name, kind)
         position = end
 
 
@@ -45,15 +49,20 @@ def is_checked(data: bytes) -> bool:
     return data[:4] in _CHECKED_MAGICS
 
 
-def block_names(data: bytes, *, has_types: bool) -> list[tuple[int, bytes]] | None:
-    """Return inode number and name of the entries of a directory block; None where it is damaged: ``block_entries``."""
+def owner(data: bytes) -> int:
+    """Return the inode to which a directory block with a checksum says that it belongs."""
+    return int.from_bytes(data[_OWNER : _OWNER + 8], "big")
+
+
+def block_names(data: bytes, *, has_types: bool) -> list[tuple[int, bytes, int]] | None:
+    """Return inode number, name and type of the entries of a block; None where it is damaged: ``block_entries``."""
     position = _HEADERS.get(data[:4], 0)
     end = len(data)
     if data[:4] in _BLOCK_MAGICS:
         end -= 8 + int.from_bytes(data[-8:-4], "big") * 8
     if not position or end < position:
         return None
-    found: list[tuple[int, bytes]] = []
+    found: list[tuple[int, bytes, int]] = []
     unpack, fixed = _ENTRY.unpack_from, 11 + has_types + 7
     while position + 9 <= end:
         number, name_length = unpack(data, position)
@@ -65,7 +74,10 @@ def block_names(data: bytes, *, has_types: bool) -> list[tuple[int, bytes]] | No
             length = fixed + name_length & ~7
             if not name_length:
                 return None
-            found.append((number, data[position + 9 : position + 9 + name_length]))
+            name_end = position + 9 + name_length
+            if name_end >= end:
+                return None
+            found.append((number, data[position + 9 : name_end], data[name_end] if has_types else 0))
         position += length
     return found if position == end else None
 
@@ -93,7 +105,8 @@ def block_entries(data: bytes, *, has_types: bool) -> Iterator[DirectoryEntry | 
             if not name_length or position + length > end:
                 yield f"the entry at byte {position} is damaged"
                 return
-            yield DirectoryEntry(number, data[position + 9 : position + 9 + name_length])
+            name_end = position + 9 + name_length
+            yield DirectoryEntry(number, data[position + 9 : name_end], data[name_end] if has_types else 0)
         if length < 8 or length % 8 or position + length > end:
             yield f"the free space at byte {position} says that it has {length} bytes"
             return

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from volforensic.evidence.bad_sectors import around, read_around
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_inodes import XfsError
@@ -54,6 +55,11 @@ class XfsGroups:
         self.is_checked = version & 0xF == 5
         self._read_only = struct.unpack_from(">I", raw, 212)[0]
         self.has_sparse_inodes = self.is_checked and bool(struct.unpack_from(">I", raw, 216)[0] & _SPARSE_INODES)
+        # Inodes without a name that are the filesystem's own: the realtime bitmap and summary, the quotas.
+        self.own_inodes = {int.from_bytes(raw[place : place + 8], "big") for place in (64, 72, 160, 168, 232)}
+        if copy.remark:  # a copy may not know them: mkfs puts the first two behind the root
+            root = struct.unpack_from(">Q", raw, 56)[0]
+            self.own_inodes |= {root + 1, root + 2}
         sizes = (self.block_size, self._sector_size)
         if any(size & (size - 1) or not 512 <= size <= 65536 for size in sizes) or not self.group_blocks:
             raise XfsError(f"the superblock says that a block has {self.block_size} bytes")
@@ -74,7 +80,9 @@ class XfsGroups:
         sector = {b"XAGF": 1, b"XAGI": 2, b"XAFL": 3}[name]
         place = {b"XAGF": _FREE_CHECKSUM, b"XAGI": _INODES_CHECKSUM, b"XAFL": _LIST_CHECKSUM}[name]
         start = self.blocks_of(group)[0] * self.block_size + sector * self._sector_size
-        raw = self._window.read_at(start, self._sector_size)
+        raw, bad = read_around(self._window, start, self._sector_size)
+        if bad:
+            return f"its {name.decode()} does not read (read error)"
         if len(raw) < self._sector_size:
             return f"its {name.decode()} lies outside the volume"
         if name == b"XAFL" and not self.is_checked:
@@ -118,7 +126,7 @@ class XfsGroups:
         No file's bytes are found by them: they say what is free, what owns a block, what is shared.
         """
         start = self.blocks_of(group)[0] * self.block_size
-        fault = superblock_fault(self._window.read_at(start, max(512, self._sector_size))) if group else ""
+        fault = superblock_fault(around(self._window).read_at(start, max(512, self._sector_size))) if group else ""
         if fault:
             yield f"its copy of the superblock is damaged ({fault})"
         header = self.header(group, b"XAGF")
@@ -179,8 +187,8 @@ class XfsGroups:
         first, count = self.blocks_of(group)
         if not 0 < block < count:
             return b""
-        raw = self._window.read_at((first + block) * self.block_size, self.block_size)
-        return raw if len(raw) == self.block_size else b""
+        raw, bad = read_around(self._window, (first + block) * self.block_size, self.block_size)
+        return raw if len(raw) == self.block_size and not bad else b""
 
 
 def unlinked_lists(header: bytes) -> list[int]:

@@ -4,6 +4,7 @@ Source: the kernel's fs/xfs/libxfs/xfs_format.h (xfs_dsb, xfs_dinode, xfs_bmbt_r
 xfs_inode_buf.c. A block of an extent tree is entered once and its level falls by one, so every walk ends.
 """
 
+import stat
 import struct
 from collections.abc import Iterator
 from functools import lru_cache
@@ -11,6 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from volforensic.evidence.attributes import NOTHING_EXTENDED, Extended
+from volforensic.evidence.bad_sectors import UNREAD, marked, read_around
 from volforensic.evidence.checksum_zeros import padded_crc32c
 from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
@@ -19,11 +21,14 @@ from volforensic.evidence.xfs_attributes import block_attributes, short_attribut
 from volforensic.evidence.xfs_superblocks import xfs_superblock
 
 LOCAL, EXTENTS, BTREE = 1, 2, 3
-_CORE = struct.Struct(">2sHBBHIII12x8s8s8sQ8x4xIHB7xH")
+_CORE = struct.Struct(">2sHBBHIII12x8s8s8sQQ4xIHB7xH")
 _RECORD = struct.Struct(">QQ")
 _INODE_CHECKSUM, _TREE_CHECKSUM, _NUMBER = 100, 64, 152
 _META_UUID = 4
-_DAX, BIG_TIME, MANY_EXTENTS = 1, 1 << 3, 1 << 4
+_LARGEST_FILE = (1 << 63) - 1
+_DAX, BIG_TIME, MANY_EXTENTS, _METADATA = 1, 1 << 3, 1 << 4, 1 << 5
+METADATA = _METADATA << 16
+"""Of an inode's ``flags``: it is the filesystem's own, in the tree of metadata (METADIR)."""
 _INODES_AT_ONCE = 64
 _CACHE_BYTES = 64 << 20
 _MOST_VERDICTS = 1 << 18
@@ -56,6 +61,7 @@ class Inode(NamedTuple):
     changed: int
     created: int | None
     size: int
+    blocks: int
     extents: int
     fork: bytes
     is_sound: bool
@@ -130,7 +136,10 @@ class XfsInodes:
                 raise XfsError(f"inode {number} lies outside the volume")
             first, end, data, verdicts = self._piece = piece
         index = number - first
-        return data, index * self.inode_size, not verdicts[index]
+        verdict = verdicts[index]
+        if verdict == UNREAD:
+            raise XfsError(f"inode {number} lies in a sector that does not read")
+        return data, index * self.inode_size, not verdict
 
     def read(self, number: int) -> Inode:
         """Return the inode; XfsError where there is none."""
@@ -143,12 +152,12 @@ class XfsInodes:
     def _read_piece(self, group: int, number: int) -> _Piece:
         size = self.inode_size
         start = group * self._group_blocks * self.block_size + number * _INODES_AT_ONCE * size
-        data = self._window.read_at(start, _INODES_AT_ONCE * size)
+        data, bad = read_around(self._window, start, _INODES_AT_ONCE * size)
         first = (group << self._inode_bits) + number * _INODES_AT_ONCE
         if first not in self._verdicts:
             if len(self._verdicts) >= _MOST_VERDICTS:
                 self._verdicts.clear()
-            self._verdicts[first] = self._judged(first, data)
+            self._verdicts[first] = marked(self._judged(first, data), bad, size)
         return _Piece(first, first + len(data) // size, data, self._verdicts[first])
 
     def _judged(self, first: int, data: bytes) -> bytes:
@@ -172,18 +181,40 @@ class XfsInodes:
 
     def runs(self, inode: Inode, problems: list[str]) -> Iterator[Run]:
         """Yield the runs of blocks that were written, in the file's order; what is damaged goes to ``problems``."""
-        records = self._records(inode, problems)
-        for number, (high, low) in enumerate(records):
-            if number >= _MOST_RECORDS:
+        entered: set[int] = set()
+        reached = blocks = number = 0
+        for number, (high, low) in enumerate(self._records(inode, problems, entered), start=1):
+            if number > _MOST_RECORDS:
                 problems.append(f"more than {_MOST_RECORDS} extents")
                 return
+            start, count = (high & ((1 << 63) - 1)) >> 9, low & 0x1FFFFF
+            if start < reached or (start + count) * self.block_size > _LARGEST_FILE:
+                problems.append(f"its extent at block {start} of the file cannot be there")
+            is_behind = start > reached and start * self.block_size >= inode.size
+            if is_behind and not high >> 63 and stat.S_ISREG(inode.mode):  # room kept for growth follows on the rest
+                problems.append("written blocks of it lie behind its end")
+            blocks, reached = blocks + count, max(reached, start + count)
             if high >> 63:
                 continue  # allocated and never written: the host read NUL bytes there
             place = self.place((high & 0x1FF) << 43 | low >> 21)
             if place is None:
                 problems.append("an extent lies outside the volume")
                 continue
-            yield Run((high & ((1 << 63) - 1)) >> 9, place, low & 0x1FFFFF)
+            yield Run(start, place, count)
+        if number < inode.extents:
+            problems.append(f"it has {inode.extents} extents, {number} were found")
+        if inode.mode and inode.blocks != blocks + len(entered):
+            named = blocks + len(entered) + self._attribute_blocks(inode)
+            if inode.blocks != named:
+                problems.append(f"it has {inode.blocks} blocks, its map names {named}: one of them is damaged")
+
+    def _attribute_blocks(self, inode: Inode) -> int:
+        """Return how many blocks the extended attributes of an inode have."""
+        if inode.attribute_format not in {EXTENTS, BTREE}:
+            return 0
+        entered: set[int] = set()
+        records = self._records(_attribute_inode(inode), [], entered)
+        return sum(low & 0x1FFFFF for _, low in islice(records, _MOST_ATTRIBUTE_RUNS)) + len(entered)
 
     def extents(self, inode: Inode, problems: list[str]) -> Iterator[Extent]:
         """Yield the runs as bytes of the source."""
@@ -192,8 +223,13 @@ class XfsInodes:
             yield Extent(start * size, self._window.offset + block * size, count * size)
 
     def read_block(self, block: int) -> bytes:
-        """Return a block of the volume."""
-        return self._window.read_at(block * self.block_size, self.block_size)
+        """Return a block of the volume; empty where it does not read: no structure has so few bytes."""
+        data, bad = self.block_around(block)
+        return b"" if bad else data
+
+    def block_around(self, block: int) -> tuple[bytes, list[tuple[int, int]]]:
+        """Return a block of the volume with NUL bytes for what does not read, and where that is."""
+        return read_around(self._window, block * self.block_size, self.block_size)
 
     def extended(self, inode: Inode) -> Extended:
         """Return what the extended attributes of an inode say."""
@@ -202,10 +238,7 @@ class XfsInodes:
         if inode.attribute_format == LOCAL:
             return short_attributes(inode.attribute_fork)
         problems: list[str] = []
-        as_data = inode._replace(
-            format=inode.attribute_format, extents=inode.attribute_extents, fork=inode.attribute_fork
-        )
-        runs = list(islice(self.runs(as_data, problems), _MOST_ATTRIBUTE_RUNS))
+        runs = list(islice(self.runs(_attribute_inode(inode), problems), _MOST_ATTRIBUTE_RUNS))
         if not runs and inode.attribute_format == EXTENTS and not problems:
             return NOTHING_EXTENDED
 
@@ -224,7 +257,7 @@ class XfsInodes:
 
     def _decode(self, number: int, raw: bytes) -> Inode:
         _, mode, version, form, old_links, uid, gid, links, *times = _CORE.unpack_from(raw)
-        accessed, modified, changed, size, extents, attribute_extents, fork_end, own_flags = times
+        accessed, modified, changed, size, blocks, extents, attribute_extents, fork_end, own_flags = times
         is_new = version >= 3
         flags = struct.unpack_from(">Q", raw, 120)[0] if is_new else 0
         literal = 176 if is_new else 100
@@ -244,17 +277,18 @@ class XfsInodes:
             changed=_nanoseconds(changed, is_big=is_big),
             created=_nanoseconds(raw[144:152], is_big=is_big) if is_new else None,
             size=size,
+            blocks=blocks,
             extents=extents,
             fork=raw[literal:end],
             is_sound=not is_new or checksum_is_right(raw, _INODE_CHECKSUM),
-            flags=own_flags | (flags & _DAX) << 16,
+            flags=own_flags | (flags & (_DAX | _METADATA)) << 16,
             attribute_format=raw[83],
             attribute_extents=struct.unpack_from(">I", raw, 76)[0] if flags & MANY_EXTENTS else attribute_extents,
             attribute_fork=raw[end:] if fork_end else b"",
             own_number=struct.unpack_from(">Q", raw, _NUMBER)[0] if is_new else number,
         )
 
-    def _records(self, inode: Inode, problems: list[str]) -> Iterator[tuple[int, int]]:
+    def _records(self, inode: Inode, problems: list[str], visited: set[int]) -> Iterator[tuple[int, int]]:
         if inode.format == EXTENTS:
             count = min(inode.extents, len(inode.fork) // 16)
             if count < inode.extents:
@@ -266,12 +300,11 @@ class XfsInodes:
             if not 0 < level <= _DEEPEST or count > most:
                 problems.append("the root of the extent tree is damaged")
                 return
-            visited: set[int] = set()
             for (pointer,) in struct.iter_unpack(">Q", inode.fork[4 + most * 8 : 4 + most * 8 + count * 8]):
-                yield from self._leaf_records(pointer, level - 1, problems, visited)
+                yield from self._leaf_records(inode.number, pointer, level - 1, problems, visited)
 
     def _leaf_records(
-        self, pointer: int, level: int, problems: list[str], visited: set[int]
+        self, owner: int, pointer: int, level: int, problems: list[str], visited: set[int]
     ) -> Iterator[tuple[int, int]]:
         place = self.place(pointer)
         data = self.read_block(place) if place is not None and pointer not in visited else b""
@@ -283,6 +316,8 @@ class XfsInodes:
             return
         if self.has_checksums and not checksum_is_right(data, _TREE_CHECKSUM):
             problems.append(f"the checksum of block {pointer} of the extent tree is wrong")
+        elif self.has_checksums and int.from_bytes(data[56:64], "big") != owner:
+            problems.append(f"block {pointer} of the extent tree belongs to another inode")
         most = (len(data) - header) // 16
         count = min(count, most)
         if not level:
@@ -290,7 +325,13 @@ class XfsInodes:
             return
         pointers = header + most * 8
         for (below,) in struct.iter_unpack(">Q", data[pointers : pointers + count * 8]):
-            yield from self._leaf_records(below, level - 1, problems, visited)
+            yield from self._leaf_records(owner, below, level - 1, problems, visited)
+
+
+def _attribute_inode(inode: Inode) -> Inode:
+    """Return the inode with its attribute fork in place of its data."""
+    form, extents = inode.attribute_format, inode.attribute_extents
+    return inode._replace(format=form, extents=extents, fork=inode.attribute_fork, blocks=0, mode=0)
 
 
 def _nanoseconds(raw: bytes, *, is_big: bool) -> int:

@@ -34,7 +34,7 @@ _TOLD = sum(bit for bit, _ in XFS_FLAGS if bit < 1 << 16)
 _DAX = 1
 # mode, version, format, uid, gid, links, wide count of extents; access, modification, change, size; extents,
 # place of the attribute fork, its format, flags; more flags, birth; the first extent
-_COMMON = struct.Struct(">2xHBB2xIII4xQQQQQ12xIHBB6xH28xQ16xQ24xQQ")
+_COMMON = struct.Struct(">2xHBB2xIII4xQQQQQQ4xIHBB6xH28xQ16xQ24xQQ")
 _NO_EXTENTS: tuple[Extent, ...] = ()
 _new = tuple.__new__  # a NamedTuple's own is three times slower, and this is done for each inode
 
@@ -61,7 +61,7 @@ class XfsNodes:
     def _common(self, number: int, data: bytes, offset: int) -> Node | None:
         """Return what a common inode says whose checksum is right: at most one extent, new times."""
         (
-            mode, version, fork, uid, gid, links, wide, accessed, modified, changed, size, count, attributes,
+            mode, version, fork, uid, gid, links, wide, accessed, modified, changed, size, blocks, count, attributes,
             fork_end, fork_format, flags, more_flags, birth, high, low,
         ) = _COMMON.unpack_from(data, offset)  # fmt: skip
         if more_flags & MANY_EXTENTS:
@@ -79,8 +79,10 @@ class XfsNodes:
         form = mode & 0xF000
         target, extents = None, _NO_EXTENTS
         if form == _FILE and fork == EXTENTS:
+            if not count and blocks:
+                return None
             if count:
-                found = self._one_extent(size, high, low) if count == 1 else None
+                found = self._one_extent(size, high, low) if count == 1 and blocks == low & 0x1FFFFF else None
                 if found is None:
                     return None
                 extents = found

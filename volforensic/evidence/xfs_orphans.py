@@ -7,14 +7,17 @@ mode, size and the number of extents are cleared, the records behind the core st
 import struct
 from collections.abc import Callable, Iterator
 
+from volforensic.evidence.bad_sectors import read_around
 from volforensic.evidence.ext_orphans import name_of
+from volforensic.evidence.links import LinkCounts
 from volforensic.evidence.node import NEVER_ENDED, Extent, Listed, Node, checked_runs
 from volforensic.evidence.reader import Window
 from volforensic.evidence.xfs_deleted import RemovedName
 from volforensic.evidence.xfs_groups import XfsGroups, unlinked_lists
-from volforensic.evidence.xfs_inodes import Inode, XfsError, XfsInodes
+from volforensic.evidence.xfs_inodes import METADATA, Inode, XfsError, XfsInodes
 
 _END = 0xFFFFFFFF
+_CHUNK = (1 << 64) - 1
 _NEXT_UNLINKED = 96
 _RECORD = struct.Struct(">QQ")
 _LARGEST_FILE = 1 << 40
@@ -37,12 +40,20 @@ class XfsOrphans:
         """Read the geometry."""
         self._window = window
         self._groups = XfsGroups(window)
+        self._own = self._groups.own_inodes
         self._inodes = inodes
         self._node = node
         self._begin_item = begin_item
         self._skipped = skipped
         self._problems: list[str] = []
         self._named: set[int] = set()
+        self._reached: dict[int, int] = {}
+        self.reach(inodes.root)
+
+    def reach(self, number: int) -> None:
+        """Take note that a living name leads to an inode."""
+        place = number >> 6
+        self._reached[place] = self._reached.get(place, 0) | 1 << (number & 63)
 
     def removed(self, entry: RemovedName) -> Listed:
         """Return a removed name with what its inode still says; nothing of it where another file has the inode."""
@@ -73,23 +84,26 @@ class XfsOrphans:
             return entry.upper << 32 | entry.inode
         return entry.inode if highest <= 1 << 32 else None
 
-    def found(self) -> Iterator[Listed]:
-        """Yield inodes on the lists of those unlinked while open, then freed ones of which something is left.
+    def found(self, links: LinkCounts) -> Iterator[Listed]:
+        """Yield inodes on the lists of those unlinked while open, others in use, then freed ones with something left.
+
+        Directories in use come before other inodes in use; the caller lists each before it asks for more.
 
         Raises:
-            XfsError: At the end, where a list or a tree of inodes is damaged.
+            XfsError: At the end, where a list or a tree of inodes is damaged, or ``links`` lack names.
         """
         headers = [self._header(group) for group in range(self._groups.count)]
         count = 0
-        for search in (self._unlinked, self._freed):
+        for search in (self._unlinked, self._directories_in_use, self._others_in_use, self._freed):
             for group, header in enumerate(headers):
                 for listed in search(group, header) if header else ():
                     count += 1
                     if count > _MOST_ORPHANS:
                         raise XfsError(f"more than {_MOST_ORPHANS} inodes without a name: the rest was left out")
                     yield listed
+        self._problems += links.missing()
         if self._problems:
-            raise XfsError("; ".join(dict.fromkeys(self._problems[:_MOST_PROBLEMS])))
+            raise XfsError("; ".join(list(dict.fromkeys(self._problems))[:_MOST_PROBLEMS]))
 
     def _header(self, group: int) -> bytes:
         header = self._groups.header(group, b"XAGI")
@@ -111,6 +125,7 @@ class XfsOrphans:
                 if not raw.startswith(b"IN"):
                     self._problems.append(f"allocation group {group}: a list of unlinked inodes is broken")
                     break
+                self.reach(self._number(group, within))
                 yield self._listed(self._number(group, within))
                 within = struct.unpack_from(">I", raw, _NEXT_UNLINKED)[0]
 
@@ -124,6 +139,40 @@ class XfsOrphans:
             reason = f"the inode could not be read: {error}"[:300]
             return Listed(name_of(number), number, 0, allocated=True, node=None, problems=(reason,))
         return Listed(name_of(number), number, 0, allocated=True, node=node)
+
+    def _directories_in_use(self, group: int, header: bytes) -> Iterator[Listed]:
+        return self._in_use(group, header, is_directory=True)
+
+    def _others_in_use(self, group: int, header: bytes) -> Iterator[Listed]:
+        return self._in_use(group, header, is_directory=False)
+
+    def _in_use(self, group: int, header: bytes, *, is_directory: bool) -> Iterator[Listed]:
+        """Yield the inodes in use by the group's tree to which no name led: their names were lost."""
+        for chunk in self._groups.inode_chunks(group, header, []):  # what is wrong with the tree is told by ``_freed``
+            first = self._number(group, chunk.first)
+            left = _CHUNK & ~(chunk.free | chunk.absent | self._reached_from(first))
+            while left:
+                lowest = left & -left
+                left ^= lowest
+                number = first + lowest.bit_length() - 1
+                if number in self._own or self._reached_from(number) & 1 or self._is_metadata(number):
+                    continue
+                listed = self._listed(number)
+                kind = listed.node.type if listed.node else "unknown"
+                if (kind == "directory") == is_directory:
+                    self.reach(number)
+                    yield listed
+
+    def _is_metadata(self, number: int) -> bool:
+        try:
+            return number not in self._skipped and bool(self._inodes.read(number).flags & METADATA)
+        except (XfsError, OSError):
+            return False
+
+    def _reached_from(self, first: int) -> int:
+        """Return which of the 64 inodes from this one on were reached, a bit each."""
+        place, within = first >> 6, first & 63
+        return (self._reached.get(place, 0) | self._reached.get(place + 1, 0) << 64) >> within & _CHUNK
 
     def _freed(self, group: int, header: bytes) -> Iterator[Listed]:
         problems: list[str] = []
@@ -182,7 +231,7 @@ class XfsOrphans:
         place = within * self._groups.inode_size
         if place >= count * self._groups.block_size:
             return b""
-        return self._window.read_at(first * self._groups.block_size + place, self._groups.inode_size)
+        return read_around(self._window, first * self._groups.block_size + place, self._groups.inode_size)[0]
 
     def _number(self, group: int, within: int) -> int:
         return group << self._groups.group_log + self._groups.inodes_log | within

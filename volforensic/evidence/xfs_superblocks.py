@@ -8,6 +8,7 @@ of the middle and of the last group.
 import struct
 from collections.abc import Iterator
 
+from volforensic.evidence.bad_sectors import around
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import SuperblockCopy, checksum_is_right
 
@@ -27,6 +28,7 @@ _HARMLESS_INCOMPATIBLE = 256  # METADIR puts the metadata's own inodes into a tr
 
 def xfs_superblock(window: Window) -> SuperblockCopy | None:
     """Return the superblock of an XFS: the first, or where it cannot be right a copy that can."""
+    window = around(window)  # a superblock that does not read is one that is not there: layout says where
     raw = window.read_at(0, _LARGEST_SECTOR)
     fault = superblock_fault(raw)
     if not fault:

@@ -62,7 +62,7 @@ class Orphans:
             reason = f"{self._counts[0]} inodes are in use and no name leads to them (lost names): {_some(self._lost)}"
             yield Remark(reason, self._lost[0], is_loss=True)
         if self._error:
-            reason = f"inodes without a name could not be looked for to the end: {self._error}"
+            reason = f"not all inodes and names are accounted for: {self._error}"
             yield Remark(reason, self._root.inode, is_loss=True)
 
     def _count(self, listed: Listed) -> None:

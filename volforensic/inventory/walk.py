@@ -87,9 +87,13 @@ def walk_filesystem(place: Workplace, arguments: object) -> Iterator[WalkMessage
 
 
 def _entries(reader: Reader, given: WalkArguments, place: Workplace) -> Iterator[FileEntry | Problem]:
-    root = reader.root()
+    try:
+        root = reader.root()
+    except Exception as error:  # noqa: BLE001 - as in _guarded; what lies below may still be told without a name
+        yield _problem(given, b"/", 0, f"the root directory could not be read: {error or type(error).__name__}"[:300])
+        root = Node(inode=0, type="directory", is_placeholder=True)
     visited = {(root.tree, root.inode)}
-    waiting = deque([(b"", root)])
+    waiting = deque([] if root.is_placeholder else [(b"", root)])
     yield _entry(given.volume, b"/", Listed(b"", root.inode, root.tree, allocated=True, node=root))
     if root.type != "directory":
         yield _problem(given, b"/", root.inode, f"the root is a {root.type} by its inode; it was listed all the same")
