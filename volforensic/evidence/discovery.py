@@ -81,7 +81,7 @@ class _Discovery:
         whole = Window(self._space, base, size)
         table = read_table(whole)
         self._problems += [_moved(problem, base) for problem in table.problems]
-        found = self._recognised(whole, 0)
+        found = self._recognised(whole, 0, is_disk=True)
         is_readable = found is not None and found.type in READABLE
         partitions = [one for one in table.partitions if one.offset or not is_readable]  # the whole is that one too
         if found is not None and is_readable and partitions:
@@ -244,12 +244,12 @@ class _Discovery:
             if candidate.index == volume:
                 self._volumes[position] = msgspec.structs.replace(candidate, parts=[*candidate.parts, part])
 
-    def _recognised(self, window: Window, index: int) -> Filesystem | None:
+    def _recognised(self, window: Window, index: int, *, is_disk: bool = False) -> Filesystem | None:
         self._place.begin_item(index)
         around = AroundMedium(self._space)
         window = window._replace(medium=around)
         try:
-            found = recognise(window)
+            found = recognise(window, is_disk=is_disk)
             if found is not None and found.type == "xfs":
                 found = msgspec.structs.replace(found, state=log_state(window))
         except OSError as error:

@@ -62,13 +62,14 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
         return UNKNOWN_FEATURES in self.remark
 
 
-def recognise(window: Window) -> Filesystem | None:
+def recognise(window: Window, *, is_disk: bool = False) -> Filesystem | None:
     """Return the filesystem (or what else is known by a signature) at the start of the window, or None.
 
-    Archives are looked for only where the window is a whole disk; a filesystem that can be read goes before them.
+    Archives are looked for only where the window is a whole disk (``is_disk``); a filesystem that can be read goes
+    before them.
     """
     found = _filesystem(window)
-    archive = archive_kind(window) if window.offset == 0 and window.length == window.medium.size else ""
+    archive = archive_kind(window) if is_disk else ""
     if not archive:
         return found
     if found is None or found.type not in READABLE or found.unread:
