@@ -53,15 +53,9 @@ def test_xfs_and_btrfs(tmp_path: Path) -> None:
     xfs, btrfs = recognised(xfs_image(tmp_path / "xfs")), recognised(btrfs_image(tmp_path / "btrfs", OWN_UUID))
     assert xfs is not None
     assert (xfs.type, xfs.uuid, xfs.block_size, xfs.remark) == ("xfs", UUID, 4096, "")
+    assert btrfs is not None
     told = (btrfs.type, btrfs.uuid, btrfs.block_size, btrfs.state, btrfs.remark)
     assert told == ("btrfs", OWN_UUID, 4096, "clean", "")
-    assert (btrfs.type, btrfs.uuid, btrfs.block_size, btrfs.state, btrfs.remark) == (
-        "btrfs",
-        OWN_UUID,
-        4096,
-        "clean",
-        "",
-    )
 
 
 def test_swap(tmp_path: Path) -> None:
