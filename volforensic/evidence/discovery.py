@@ -31,6 +31,10 @@ _NOT_FOR_FILES = {
     "0x82": "swap partition",
     "0x41": "PReP boot partition",
 }
+_WITHOUT_PARTS = {
+    "lvm2": "an LVM physical volume, and no logical volume of it was found",
+    "linux_raid": "a member of a RAID that was not put together",
+}
 _MOST_ROUNDS = 16
 _MOST_UNREAD = 100
 _LONGEST_REASON = 500
@@ -97,7 +101,7 @@ class _Discovery:
             partitions,
             lambda _position: self._place.begin_item(0),
             is_barren=not any(volume.filesystem or volume.parts for volume in own),
-            is_full=self._searches_gaps and bool(partitions),
+            is_full=self._searches_gaps,
         )
         self._problems += [_moved(problem, disk.address) for problem in found.problems]
         for partition in found.partitions:
@@ -157,14 +161,15 @@ class _Discovery:
         yield arrays
         yield Found(opened, [])
         if not arrays.volumes and not opened:
-            yield find_logical_volumes(self._space, self._members("lvm2"))
+            # A physical volume whose label is gone is known by its metadata.
+            yield find_logical_volumes(self._space, self._members("lvm2", ""))
 
     def _members(self, *kinds: str) -> list[Member]:
-        """Return the volumes with such a signature (of any kind where none is named) that nothing is made of yet."""
+        """Return volumes that nothing is made of yet: of these kinds ("" for none known), or all."""
         chosen = [
             volume
             for volume in self._volumes
-            if not volume.parts and (not kinds or (volume.filesystem is not None and volume.filesystem.type in kinds))
+            if not volume.parts and (not kinds or (volume.filesystem.type if volume.filesystem else "") in kinds)
         ]
         return [Member(volume.index, volume.offset, volume.length) for volume in chosen]
 
@@ -275,7 +280,7 @@ def _volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
         state = "" if found.state == "clean" else f": {found.state}"
         yield _problem(volume, f"swap space was not searched{state}", lost=False)
     elif not volume.is_readable:
-        reason = f"{found.type} is not supported"
+        reason = _WITHOUT_PARTS.get(found.type) or f"{found.type} is not supported"
     if reason:
         yield _problem(volume, reason, lost=True)
 

@@ -199,7 +199,7 @@ def _luks(head: bytes, _window: Window) -> Filesystem | None:
 
 def _lvm(head: bytes, _window: Window) -> Filesystem | None:
     if any(head[sector * 512 : sector * 512 + 8] == b"LABELONE" for sector in range(4)):
-        return Filesystem(type="lvm2", unread="LVM physical volumes are not supported")
+        return Filesystem(type="lvm2")
     return None
 
 
@@ -262,7 +262,7 @@ def _raid(head: bytes, window: Window) -> Filesystem | None:
     magic = b"\xfc\x4e\x2b\xa9"
     at_end = window.read_at(window.length - 65536 & ~65535, 4)
     if magic in (head[:4], head[4096:4100], at_end):
-        return Filesystem(type="linux_raid", unread="RAID members are not supported")
+        return Filesystem(type="linux_raid")
     return None
 
 

@@ -9,7 +9,9 @@ from typing import NamedTuple
 from volforensic.evidence.superblocks import checksum_is_right
 
 LOCAL, EXTENTS, BTREE = 1, 2, 3
-_DAX, BIG_TIME, MANY_EXTENTS = 1, 1 << 3, 1 << 4
+_DAX, BIG_TIME, MANY_EXTENTS, _METADATA = 1, 1 << 3, 1 << 4, 1 << 5
+METADATA = _METADATA << 16
+"""Of an inode's ``flags``: it is the filesystem's own, in the tree of metadata (METADIR)."""
 INODE_CHECKSUM, OWN_NUMBER = 100, 152
 EPOCH_OF_BIG_TIME = (1 << 31) * 1_000_000_000
 _CORE = struct.Struct(">2sHBBHIII12x8s8s8sQQ4xIHB7xH")
@@ -74,7 +76,7 @@ def decoded(number: int, raw: bytes) -> Inode:
         extents=extents,
         fork=raw[literal:end],
         is_sound=not is_new or checksum_is_right(raw, INODE_CHECKSUM),
-        flags=own_flags | (flags & _DAX) << 16,
+        flags=own_flags | (flags & (_DAX | _METADATA)) << 16,
         attribute_format=raw[83],
         attribute_extents=struct.unpack_from(">I", raw, 76)[0] if flags & MANY_EXTENTS else attribute_extents,
         attribute_fork=raw[end:] if fork_end else b"",
