@@ -21,7 +21,7 @@ def is_vast(size: int, stored: int) -> bool:
 
 
 def add_block(digest: Digests, position: int, block: memoryview) -> None:
-    """Hash a block of a vast plain disk: its position (8 bytes, little-endian) and its bytes, nothing where all are NUL.
+    """Hash a block of a vast disk: its position (8 bytes, little-endian) and its bytes; nothing where all are NUL.
 
     The holes of the file that it lies in do not matter so: a copy with others has the same hash.
     """
