@@ -6,11 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from media import plain_image
 from test_sources import disk, read  # noqa: F401 - a fixture
 
 from volforensic.errors import SourceError
+from volforensic.evidence.layout import Layout, Volume
+from volforensic.evidence.signatures import Filesystem
 from volforensic.evidence.source import Source
 from volforensic.evidence.vast import of_files
+from volforensic.sandbox.pool import Pool
+from volforensic.unlocking import Unlocking
 
 DAMAGED_QCOW = b"QFI\xfb\0\0\0\3".ljust(72, b"\xff")
 COMPRESSED = gzip.compress(b"nothing")
@@ -27,6 +32,30 @@ def test_a_disk_named_raw_is_read_though_its_first_sector_is_a_broken_containers
     found = read(path)
     assert len(found.rows) > 1
     assert any("read as a plain disk" in problem.reason for problem in found.problems)
+
+
+def test_an_image_may_lie_in_more_files_than_one_message_to_a_worker_takes(
+    disk: bytes,  # noqa: F811 - the fixture
+    tmp_path: Path,
+) -> None:
+    size = -(-len(disk) // 500)
+    for number in range(500):
+        (tmp_path / f"disk.{number + 1:03d}").write_bytes(disk[number * size : (number + 1) * size])
+    found = read(tmp_path / "disk.001")
+    assert found.sha256 == hashlib.sha256(disk).hexdigest()
+    assert any(row["path"] == "/usr/bin/tool" for row in found.rows)
+
+
+def test_an_encrypted_volume_that_lies_too_deep_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    path.write_bytes(bytes(4096))
+    locked = Volume(
+        index=7, offset=0, length=4096, kind="luks", description="", filesystem=Filesystem(type="luks", unread="closed")
+    )
+    with Source(path) as source, Pool(preload=[], jobs=1) as pool:
+        unlocking = Unlocking(plain_image(source), pool)
+        unlocking.give_up(Layout(disks=[], volumes=[locked], problems=[]))
+    assert [(problem.volume, problem.lost) for problem in unlocking.problems] == [(7, True)]
 
 
 def qcow2_on(parent: bytes) -> bytes:

@@ -52,6 +52,8 @@ class Survey(NamedTuple):
             if layout is None or not unlocking.open_more(layout):
                 break
             layout, problems = self._layout(unlocking)
+        if layout is not None:
+            unlocking.give_up(layout)
         viewed = self.view(layout) if layout is not None else []
         if viewed:
             layout, problems = self._layout(unlocking)
