@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from media import plain_image
+from test_hostile_stages import Silence
 from test_sources import disk, read  # noqa: F401 - a fixture
 
-from volforensic.errors import SourceError
+from volforensic.errors import IntegrityError, SourceError
 from volforensic.evidence.layout import Layout, Volume
 from volforensic.evidence.signatures import Filesystem
 from volforensic.evidence.source import Source
 from volforensic.evidence.vast import of_files
 from volforensic.sandbox.pool import Pool
+from volforensic.survey import Survey
 from volforensic.unlocking import Unlocking
 
 DAMAGED_QCOW = b"QFI\xfb\0\0\0\3".ljust(72, b"\xff")
@@ -56,6 +58,16 @@ def test_an_encrypted_volume_that_lies_too_deep_is_told(tmp_path: Path) -> None:
         unlocking = Unlocking(plain_image(source), pool)
         unlocking.give_up(Layout(disks=[], volumes=[locked], problems=[]))
     assert [(problem.volume, problem.lost) for problem in unlocking.problems] == [(7, True)]
+
+
+def test_what_was_cut_while_it_was_read_is_not_merely_without_a_filesystem(tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    path.write_bytes(bytes(1 << 20))
+    with Source(path) as source, Pool(preload=[], jobs=1) as pool:
+        survey = Survey(plain_image(source), pool, Silence(), lambda _: None)
+        os.truncate(path, 512)
+        with pytest.raises(IntegrityError, match="changed while it was read"):
+            survey.read_layout()
 
 
 def qcow2_on(parent: bytes) -> bytes:

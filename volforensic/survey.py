@@ -45,6 +45,7 @@ class Survey(NamedTuple):
 
         Raises:
             NoFilesystemError: None of them can be read; the error names the reasons.
+            IntegrityError: None can be read, and the source is not what it was.
         """
         unlocking = Unlocking(self.image, self.pool)
         layout, problems = self._layout(unlocking)
@@ -62,6 +63,7 @@ class Survey(NamedTuple):
         for problem in problems:
             self.note(problem)
         if layout is None or not any(volume.is_readable for volume in layout.volumes):
+            self.image.check_unchanged()  # what was cut while it was read is no disk without a filesystem
             reasons = "; ".join(problem.reason for problem in problems)[:_LONGEST_REASONS]
             raise NoFilesystemError(
                 str(self.image.path),

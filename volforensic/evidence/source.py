@@ -187,8 +187,7 @@ class Source:
             try:
                 os.preadv(self.descriptor, [part], offset + start)
             except OSError as error:
-                if len(problems) < _MOST_BAD_RANGES:
-                    problems.append(_unread(offset + start, len(part), f"read error: {error.strerror}"))
+                _note_unread(problems, _unread(offset + start, len(part), f"read error: {error.strerror}"))
         return len(view)
 
     def _refuse_empty(self) -> None:
@@ -234,3 +233,16 @@ def _device_size(descriptor: int) -> int:
 
 def _unread(offset: int, length: int, reason: str) -> Problem:
     return Problem(stage="source", reason=reason, offset=offset, length=length)
+
+
+def _note_unread(problems: list[Problem], problem: Problem) -> None:
+    """Take down a range that does not read; one that follows on the last is joined to it."""
+    last = problems[-1] if problems else None
+    end = (last.offset or 0) + (last.length or 0) if last is not None else -1
+    if last is not None and (end, last.reason) == (problem.offset, problem.reason):
+        problems[-1] = msgspec.structs.replace(last, length=(last.length or 0) + (problem.length or 0))
+    elif len(problems) < _MOST_BAD_RANGES:
+        problems.append(problem)
+    elif len(problems) == _MOST_BAD_RANGES:
+        reason = f"more than {_MOST_BAD_RANGES} ranges do not read: the others are not listed"
+        problems.append(msgspec.structs.replace(problem, reason=reason, length=None))
