@@ -145,7 +145,7 @@ class ErofsReader:
         kind = TYPES.get(stat.S_IFMT(inode.mode), "unknown")
         more = self._attributes.of(inode)
         runs = self._runs(inode) if kind == "file" else Runs(())
-        problems = more.problems + runs.problems
+        problems = inode.faults + more.problems + runs.problems
         target = None
         if kind == "symlink":
             try:

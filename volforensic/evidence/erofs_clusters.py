@@ -28,7 +28,7 @@ from volforensic.evidence.erofs_space import ErofsError, ErofsSpace, Metadata
 from volforensic.evidence.erofs_superblocks import ErofsSuperblock
 
 _LARGEST, _LARGEST_OUTPUT = 1 << 20, 12 << 20
-_SIZE_MASK, _FORM_SHIFT = (1 << 21) - 1, 28
+_SIZE_MASK, _PARTIAL, _FORM_SHIFT = (1 << 21) - 1, 1 << 27, 28
 _AT_ONCE = 4096
 
 
@@ -117,7 +117,8 @@ def _cluster(space: ErofsSpace, header: Header, head: _Head, end: int, behind: t
     except ErofsError as error:
         return Piece(head.start, length, "lost", reason=str(error))
     algorithm = -1 if kind == AS_IT_IS else header.algorithms[kind == OTHER_HEAD]
-    return _piece(space, Piece(head.start, length, "compressed", place, size, algorithm), bool(header.flags & CIRCLE))
+    found = Piece(head.start, length, "compressed", place, size, algorithm, is_partial=head.entry.is_partial)
+    return _piece(space, found, bool(header.flags & CIRCLE))
 
 
 def _piece(space: ErofsSpace, found: Piece, is_circle: bool) -> Piece:  # noqa: FBT001 - of the two that call it
@@ -187,5 +188,6 @@ def _recorded(space: ErofsSpace, header: Header, record: tuple[int, int, int], e
         return
     size = word & _SIZE_MASK
     is_aligned = not (place | size) % space.superblock.block_size
-    found = Piece(start, length, "compressed", place, size, (word >> _FORM_SHIFT) - 1)
+    algorithm, is_partial = (word >> _FORM_SHIFT) - 1, bool(word & _PARTIAL)
+    found = Piece(start, length, "compressed", place, size, algorithm, is_partial=is_partial)
     yield _piece(space, found, bool(header.flags & CIRCLE) and is_aligned)

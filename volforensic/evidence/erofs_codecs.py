@@ -24,12 +24,15 @@ _LONG, _SHORTEST_MATCH = 15, 4
 _ERRORS = (zlib.error, lzma.LZMAError, zstandard.ZstdError, ValueError, IndexError, EOFError, MemoryError)
 
 
-def decompressed(algorithm: int, raw: bytes, size: int) -> bytes:
-    """Return the first ``size`` bytes that a cluster decompresses to; ErofsError where it has not so many."""
+def decompressed(algorithm: int, raw: bytes, size: int, *, is_partial: bool) -> bytes:
+    """Return the first ``size`` bytes that a cluster decompresses to; ErofsError where it has not so many.
+
+    LZ4 must give just as many, as the kernel has it, but where the cluster is used in part (``is_partial``).
+    """
     if algorithm >= len(ALGORITHMS):
         raise ErofsError(f"its compression, number {algorithm}, is not known")
     try:
-        data = _DECODERS[algorithm](raw, size)
+        data = _DECODERS[algorithm](raw, size) if algorithm else _lz4(raw, size, is_partial=is_partial)
     except _ERRORS as error:
         reason = f"its {ALGORITHMS[algorithm]} is damaged: {error or type(error).__name__}"
         raise ErofsError(reason[:200]) from error
@@ -38,17 +41,22 @@ def decompressed(algorithm: int, raw: bytes, size: int) -> bytes:
     return data
 
 
-def _lz4(raw: bytes, size: int) -> bytes:
+def _lz4(raw: bytes, size: int, *, is_partial: bool) -> bytes:
     # The library takes only what ends exactly there; the rest is rare: what is used in part, and old images.
     try:
         data = bytes(lz4.decompress(raw, size))
     except Exception:  # noqa: BLE001 - whatever it says: the decoder below says what is wrong
         data = b""
-    return data if len(data) == size else lz4_part(raw, size)
+    if len(data) == size:
+        return data
+    data, end = lz4_part(raw, size)
+    if end < len(raw) and not is_partial:
+        raise ValueError(f"there is more than {size} bytes in it")
+    return data
 
 
-def lz4_part(raw: bytes, size: int) -> bytes:
-    """Return the first ``size`` bytes of an LZ4 block; IndexError or ValueError where it has not so many."""
+def lz4_part(raw: bytes, size: int) -> tuple[bytes, int]:
+    """Return the first ``size`` bytes of an LZ4 block, and which of its bytes follow; IndexError or ValueError else."""
     output = bytearray()
     place = 0
     while True:
@@ -59,7 +67,7 @@ def lz4_part(raw: bytes, size: int) -> bytes:
         output += raw[place : place + min(literals, size - len(output))]
         place += literals
         if len(output) >= size:
-            return bytes(output)
+            return bytes(output), place
         distance = raw[place] | raw[place + 1] << 8
         if not 0 < distance <= len(output):
             raise ValueError(f"a match {distance} bytes before byte {len(output)}")
@@ -68,7 +76,7 @@ def lz4_part(raw: bytes, size: int) -> bytes:
         pattern = bytes(output[-distance:][:length])
         output += (pattern * (length // len(pattern) + 1))[:length]
         if len(output) >= size:
-            return bytes(output)
+            return bytes(output), place
 
 
 def _length(raw: bytes, place: int, length: int) -> tuple[int, int]:
@@ -108,4 +116,4 @@ def _zstd(raw: bytes, size: int) -> bytes:
     return b"".join(parts)
 
 
-_DECODERS: tuple[Callable[[bytes, int], bytes], ...] = (_lz4, _lzma, _deflate, _zstd)
+_DECODERS: dict[int, Callable[[bytes, int], bytes]] = {1: _lzma, 2: _deflate, 3: _zstd}

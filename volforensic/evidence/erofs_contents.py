@@ -172,5 +172,5 @@ class ErofsContents:
             padding = len(raw[:first]) - len(raw[:first].lstrip(b"\0"))
             if padding == len(raw[:first]):
                 raise ErofsError("its compressed bytes are not there: NUL bytes")
-            raw = raw[padding:]
-        return decompressed(piece.algorithm, raw, piece.length)
+            return decompressed(piece.algorithm, raw[padding:], piece.length, is_partial=piece.is_partial)
+        return decompressed(piece.algorithm, raw, piece.length, is_partial=True)

@@ -47,7 +47,7 @@ class Entry(NamedTuple):
     """A logical cluster: what it is; of a head the byte at which it begins, its block.
 
     ``blocks`` is how many blocks the compressed bytes have, told behind their head, 0 where it is not told. ``end`` is
-    where the index goes on.
+    where the index goes on, ``is_partial`` whether the cluster holds more than is used here.
     """
 
     kind: int
@@ -55,6 +55,7 @@ class Entry(NamedTuple):
     block: int
     blocks: int
     end: int
+    is_partial: bool = False
 
 
 def read_header(metadata: Metadata, superblock: ErofsSuperblock, inode: Inode) -> Header:
@@ -95,7 +96,7 @@ def _full(metadata: Metadata, inode: Inode, header: Header) -> Iterator[Entry]:
             end = begin + number * _ENTRY.size
             kind = advice & 3
             if kind != INSIDE:
-                yield Entry(kind, offset, word, 0, end)
+                yield Entry(kind, offset, word, 0, end, bool(advice & _PARTIAL))
             else:
                 distance = word & 0xFFFF
                 yield Entry(kind, 0, 0, distance & ~_COUNTED if distance & _COUNTED else 0, end)

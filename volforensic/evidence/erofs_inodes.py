@@ -6,6 +6,7 @@ Source: the kernel's fs/erofs/erofs_fs.h (erofs_inode_compact, erofs_inode_exten
 
 import stat
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from volforensic.evidence.erofs_space import ErofsError, Metadata
@@ -14,6 +15,7 @@ from volforensic.evidence.erofs_superblocks import ErofsSuperblock
 PLAIN, FULL_INDEX, INLINE, COMPACT_INDEX, CHUNKED = range(5)
 _COMPACT = struct.Struct("<HHHHIIIIHH4x")
 _EXTENDED = struct.Struct("<HHHHQIIIIQII16x")
+_RESERVED = {_COMPACT.size: 28, _EXTENDED.size: 48}
 _SLOT = 32
 _KNOWN_FORMAT, _WIDE_LAYOUT, _ONE_LINK = 0x1F, 0x1, 0x10
 _ATTRIBUTE_HEAD = 12
@@ -44,6 +46,7 @@ class Inode(NamedTuple):
     word: int
     block: int | None
     is_in_metabox: bool
+    faults: tuple[str, ...] = ()
 
 
 def told(nid: int) -> int:
@@ -67,17 +70,28 @@ def read_inode(metadata: Metadata, superblock: ErofsSuperblock, nid: int) -> Ino
     if form & ~_KNOWN_FORMAT or form >> 1 & 7 > CHUNKED:
         raise ErofsError(f"an inode of format {form:#x}")
     if form & _WIDE_LAYOUT:
-        found = _extended(metadata.read(place, _EXTENDED.size))
-        size = _EXTENDED.size
+        raw = metadata.read(place, _EXTENDED.size)
+        count, values = _extended(raw)
     else:
-        found = _compact(raw, superblock)
-        size = _COMPACT.size
-    count, values = found
+        count, values = _compact(raw, superblock)
+    size = len(raw)
     behind = place + size + (_ATTRIBUTE_HEAD + 4 * (count - 1) if count else 0)
     inode = Inode(told(nid), place, behind, place + size, form >> 1 & 7, *values, metadata.is_metabox)
     if inode.size >> 63:
         raise ErofsError(f"a file of {inode.size} bytes")
-    return inode
+    return inode._replace(faults=tuple(_faults(raw, inode, superblock)))
+
+
+def _faults(raw: bytes, inode: Inode, superblock: ErofsSuperblock) -> Iterator[str]:
+    """Yield what is in an inode that nobody writes: nothing else tells that it is damaged."""
+    if any(raw[_RESERVED[len(raw)] :]):
+        yield "its inode is damaged or newer than what is known here: bytes of it that are to be 0 are not"
+    if not inode.links:
+        yield "its inode is damaged: it says that it has no name"
+    if not inode.size and stat.S_ISREG(inode.mode) and inode.layout in {FULL_INDEX, COMPACT_INDEX, INLINE}:
+        yield "its inode is damaged: it has a layout for bytes and says that it has none"
+    elif inode.layout in {FULL_INDEX, COMPACT_INDEX} and inode.word > -(-inode.size // superblock.block_size):
+        yield f"its inode is damaged: {inode.word} blocks of compressed bytes for {inode.size} bytes"
 
 
 _Values = tuple[int, int, int, int, int, int, int, int | None]

@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple
 
 from volforensic.evidence.erofs_inodes import INLINE, Inode
 from volforensic.evidence.erofs_space import ErofsError, ErofsSpace, Metadata
+from volforensic.evidence.erofs_superblocks import WIDE
 
-_CHUNK_LOG, _INDEXED, _WIDE, _KNOWN_CHUNKS = 0x1F, 0x20, 0x40, 0x7F
+_CHUNK_LOG, _INDEXED, _WIDE_INDEX, _KNOWN_CHUNKS = 0x1F, 0x20, 0x40, 0x7F
 _NULL, _WIDE_NULL = 0xFFFFFFFF, 0xFFFFFFFFFFFF
 _AT_ONCE = 4096
 _INDEX = struct.Struct("<HHI")
@@ -22,8 +23,9 @@ class Piece(NamedTuple):
     """A run of a file: where in the file, how many bytes, where they come from.
 
     ``stored``: as they are at ``place``. ``rotated``: the same, but ``size`` bytes in a circle that begins with the
-    block. ``compressed``: ``size`` bytes at ``place``. ``fragment``: at ``place`` of the packed inode. ``hole``: NUL.
-    ``lost``: not known, for the ``reason``. Where ``is_metadata`` the place is where the inode stands, else the volume.
+    block. ``compressed``: ``size`` bytes at ``place``, of more than this piece where it ``is_partial``. ``fragment``: at
+    ``place`` of the packed inode. ``hole``: NUL. ``lost``: not known, for the ``reason``. Where ``is_metadata`` the
+    place is where the inode stands, else the volume.
     """
 
     start: int
@@ -33,6 +35,7 @@ class Piece(NamedTuple):
     size: int = 0
     algorithm: int = 0
     is_metadata: bool = False
+    is_partial: bool = False
     reason: str = ""
 
 
@@ -41,13 +44,10 @@ def stored_pieces(space: ErofsSpace, metadata: Metadata, inode: Inode) -> Iterat
     block_size = space.superblock.block_size
     inline = (-(-inode.size // block_size) - 1) * block_size if inode.layout == INLINE and inode.size else inode.size
     if inline:
-        if inode.block is None:
+        if inode.block is None and space.superblock.incompatible & WIDE:
             yield Piece(0, inline, "hole")
         else:
-            try:
-                yield Piece(0, inline, "stored", space.place_of(inode.block, 0))
-            except ErofsError as error:
-                yield Piece(0, inline, "lost", reason=str(error))
+            yield _chunk(space, 0, inline, _NULL if inode.block is None else inode.block, 0)
     if inline < inode.size:
         yield inline_piece(space, metadata, inode, inline, inode.behind)
 
@@ -92,7 +92,7 @@ def _blocks(raw: bytes, form: int) -> Iterator[tuple[int | None, int]]:
         for (block,) in struct.iter_unpack("<I", raw):
             yield None if block == _NULL else block, 0
         return
-    mask = _WIDE_NULL if form & _WIDE else _NULL
+    mask = _WIDE_NULL if form & _WIDE_INDEX else _NULL
     for high, device, low in _INDEX.iter_unpack(raw):
         block = (high << 32 | low) & mask
         yield None if block == mask else block, device
