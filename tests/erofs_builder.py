@@ -163,8 +163,8 @@ class Image:
         blocks = _DATA + len(self.data) // BLOCK
         struct.pack_into(
             "<IIIBBHQQIIII16s16sIHHHBBIQ4xIQ", head, 1024,
-            0xE0F5E1E2, 0, 3, 12, 1, 0, len(self.inodes) + self.elsewhere, 1, 2, blocks, 1, 0, b"u" * 16, b"built", self.incompatible,
-            self.algorithms, 0, 0, 0, 0, 0, self.packed, 0, 0,
+            0xE0F5E1E2, 0, 3, 12, 1, 0, len(self.inodes) + self.elsewhere, 1, 2, blocks, 1, 0, b"u" * 16, b"built",
+            self.incompatible, self.algorithms, 0, 0, 0, 0, 0, self.packed, 0, 0,
         )  # fmt: skip
         head[1024 + 0x5B] = self.prefixes[0]
         struct.pack_into("<I", head, 1024 + 0x5C, self.prefixes[1])

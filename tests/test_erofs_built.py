@@ -1,4 +1,4 @@
-"""Erofs features that mkfs.erofs 1.5 does not make, against images built by hand and, where it mounts them, the kernel."""
+"""Erofs features that mkfs.erofs 1.5 does not make: images built by hand, read by us and by the kernel."""
 
 import hashlib
 import os

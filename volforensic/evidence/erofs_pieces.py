@@ -23,8 +23,8 @@ class Piece(NamedTuple):
     """A run of a file: where in the file, how many bytes, where they come from.
 
     ``stored``: as they are at ``place``. ``rotated``: the same, but ``size`` bytes in a circle that begins with the
-    block. ``compressed``: ``size`` bytes at ``place``, of more than this piece where it ``is_partial``. ``fragment``: at
-    ``place`` of the packed inode. ``hole``: NUL. ``lost``: not known, for the ``reason``. Where ``is_metadata`` the
+    block. ``compressed``: ``size`` bytes at ``place``, of more than this piece where it ``is_partial``. ``fragment``:
+    at ``place`` of the packed inode. ``hole``: NUL. ``lost``: not known, for the ``reason``. Where ``is_metadata`` the
     place is where the inode stands, else the volume.
     """
 
