@@ -78,7 +78,7 @@ doctor: $(VENV)/.runtime ## what this host has and lacks
 .PHONY: test
 test: $(VENV)/.development ## the tests
 	@[[ -z "$$TEST_PACKAGES" ]] || tools/system-packages.sh run images
-	@$(python) -m pytest $(PYTEST_OPTIONS)
+	@$(python) -m pytest --numprocesses auto $(PYTEST_OPTIONS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.development ## mutants of every filesystem and table; N=10000 of each, SEED=2, FUZZ_OPTIONS="--only xfs --keep DIR"

@@ -106,7 +106,7 @@ def triage(image: Path, case: Path) -> Run:
 def has_good_records(name: str, records: list[dict[str, Any]]) -> bool:
     if name == "cron":
         return CRON_COMMAND in [record.get("command") for record in records]
-    return [record.get("user") for record in records].count("alice") == 200
+    return [record.get("user") for record in records].count("alice") >= 200
 
 
 def lost_files(hostile: Hostile, hashes: dict[str, str]) -> list[str]:

@@ -16,9 +16,10 @@ from test_hostile_stages import Silence
 
 from images import luks, lvm, md
 from images.containers import ewf, qcow1, qcow2, vdi, vhd, vhdx, vmdk
-from volforensic.errors import SourceError
+from volforensic.errors import HostError, SourceError
 from volforensic.evidence.image import ImageOptions
 from volforensic.evidence.layout import Layout
+from volforensic.evidence.signatures import Filesystem
 from volforensic.evidence.volumes.unlock_messages import Secrets
 from volforensic.hashing import HashOptions, hashed_source
 from volforensic.record import Problem, Row
@@ -268,3 +269,36 @@ def test_a_fifo_is_no_source(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SourceError, match="neither a file nor a block device"):
         read(tmp_path / "pipe")
+
+
+def test_disks_that_mirror_each_other_whole_are_read_as_their_array(disk: bytes, plain: Read, tmp_path: Path) -> None:
+    volume = bytearray(1 << 20) + disk
+    volume[446:462] = (
+        bytes([0, 0, 0, 0, 0x83, 0, 0, 0]) + (2048).to_bytes(4, "little") + (len(disk) // 512).to_bytes(4, "little")
+    )
+    volume[510:512] = b"\x55\xaa"
+    array = md.Array(level=1, disks=2, component=len(volume), version="1.0")
+    found = read(written(tmp_path, {"d.raw": md.member(array, 0, bytes(volume))}))
+    assert found.rows == plain.rows
+    kinds = [(volume.kind, volume.is_readable) for volume in found.layout.volumes]
+    assert kinds == [("whole", False), ("md", False), ("mbr", True)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have the kernel mount")
+def test_the_kernel_is_asked_by_name_alone_and_what_it_shows_is_read(
+    disk: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A filesystem that this kernel reads, and that is taken for one that is newer than our reader.
+    monkeypatch.setattr(Filesystem, "has_unknown_features", property(lambda found: found.type == "ext4"))
+    path = written(tmp_path, {"d.raw": disk})
+    before = hashlib.sha256(disk).hexdigest()
+    assert [volume.kind for volume in read(path).layout.volumes] == ["whole"]
+    try:
+        found = read(path, ImageOptions(kernel_view=True))
+    except HostError as error:
+        pytest.skip(f"this kernel gives no view: {error}")
+    assert any("was read by the kernel" in problem.reason for problem in found.problems)
+    hashes = {row["path"]: row["sha256"] for row in found.rows}
+    assert hashes["/etc/hostname"] == hashlib.sha256(FILES["etc/hostname"]).hexdigest()
+    assert [(volume.index, volume.parts) for volume in found.layout.volumes] == [(0, [1]), (1, [])]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == before == found.sha256

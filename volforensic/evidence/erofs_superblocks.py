@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from volforensic.evidence.bad_sectors import around
 from volforensic.evidence.reader import Window
-from volforensic.evidence.superblocks import crc32c
+from volforensic.evidence.superblocks import UNKNOWN_FEATURES, crc32c
 
 PLACE = 1024
 MAGIC = b"\xe2\xe1\xf5\xe0"
@@ -95,7 +95,7 @@ def erofs_fault(found: ErofsSuperblock) -> str:
     if found.block_log + found.directory_log > _LARGEST:
         return f"its superblock says directory blocks of 2^{found.block_log + found.directory_log} bytes"
     if found.incompatible & ~_KNOWN:
-        return f"it has features that are not known: {found.incompatible & ~_KNOWN:#x}"
+        return f"{UNKNOWN_FEATURES}: {found.incompatible & ~_KNOWN:#x}"
     if found.incompatible & METABOX and (not found.slots or found.metabox >> 63):
         return "its superblock does not say where its metadata is (metabox)"
     return ""

@@ -206,10 +206,14 @@ class TskReader:
         return Runs(None)
 
     def _uncovered(self, attribute: Any, size: int) -> Iterator[str]:
-        """Yield what is wrong where the runs of a file, its holes among them, are fewer bytes than it has."""
-        blocks = sum(int(run.len) for run in attribute if not int(run.flags) & _FILLER)
-        if blocks * self._block_size < size:
-            yield f"its runs hold {blocks * self._block_size} of its {size} bytes"
+        """Yield what is wrong where the runs of a file, its holes among them, do not hold all bytes that it has."""
+        named = 0
+        for run in attribute:  # a filler stands for runs that no record names
+            if not int(run.flags) & _FILLER:
+                begin, end = int(run.offset) * self._block_size, (int(run.offset) + int(run.len)) * self._block_size
+                named += max(0, min(end, size) - begin)
+        if named < size:
+            yield f"its runs hold {named} of its {size} bytes"
 
     def _runs(self, attribute: Any) -> Iterator[Extent]:
         for run in attribute:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from volforensic.evidence.bad_sectors import around, read_around
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
-from volforensic.evidence.xfs_inodes import XfsError
+from volforensic.evidence.xfs_core import XfsError
 from volforensic.evidence.xfs_superblocks import superblock_fault, xfs_superblock
 
 UNLINKED_LISTS = 64

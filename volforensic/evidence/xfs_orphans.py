@@ -12,9 +12,10 @@ from volforensic.evidence.ext_orphans import name_of
 from volforensic.evidence.links import LinkCounts
 from volforensic.evidence.node import NEVER_ENDED, Extent, Listed, Node, checked_runs
 from volforensic.evidence.reader import Window
+from volforensic.evidence.xfs_core import METADATA, Inode, XfsError
 from volforensic.evidence.xfs_deleted import RemovedName
 from volforensic.evidence.xfs_groups import XfsGroups, unlinked_lists
-from volforensic.evidence.xfs_inodes import METADATA, Inode, XfsError, XfsInodes
+from volforensic.evidence.xfs_inodes import XfsInodes
 
 _END = 0xFFFFFFFF
 _CHUNK = (1 << 64) - 1

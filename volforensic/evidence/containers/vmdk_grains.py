@@ -113,7 +113,7 @@ class Grains:
         place = self.place(number)
         if not isinstance(place, int):
             return self._unstored(place, position, length)
-        if place + start >= self._file.size:
+        if place + (start if self._unpacked is None else 0) >= self._file.size:
             return Piece(length, reason=f"vmdk: grains lie outside the file, which has {self._file.size} bytes")
         if self._unpacked is not None:
             return Piece(length, Unit(self._unpacked, number), start)
