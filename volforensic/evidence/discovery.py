@@ -29,6 +29,7 @@ _MOST_ROUNDS = 16
 _MOST_UNREAD = 100
 _LONGEST_REASON = 500
 _MOST_VOLUMES = 1000
+_MOST_LISTED, _MOST_PROBLEMS = 1900, 4000  # volumes and problems; the parent takes few more (``layout_check.py``)
 
 
 def read_layout(place: Workplace, arguments: object) -> Iterator[Layout]:
@@ -64,7 +65,21 @@ class _Discovery:
         self._volumes = with_devices(self._volumes)
         for volume in self._volumes:
             self._problems.extend(volume_problems(volume, self._window(volume)))
-        return Layout(disks=disks, volumes=self._volumes, problems=self._problems)
+        return Layout(disks=disks, volumes=self._volumes, problems=self._told())
+
+    def _told(self) -> list[Problem]:
+        """Return the problems, as many as are listed."""
+        if self._is_full():
+            reason = f"there are more than {_MOST_LISTED} volumes: the others were not read"
+            self._problems.insert(0, Problem(stage="layout", reason=reason))
+        if len(self._problems) <= _MOST_PROBLEMS:
+            return self._problems
+        lost = any(problem.lost for problem in self._problems[_MOST_PROBLEMS:])
+        reason = f"the layout has {len(self._problems)} problems: the first {_MOST_PROBLEMS} are listed"
+        return [*self._problems[:_MOST_PROBLEMS], Problem(stage="layout", reason=reason, lost=lost)]
+
+    def _is_full(self) -> bool:
+        return len(self._volumes) >= _MOST_LISTED
 
     def _disk(self, number: int, base: int, size: int) -> tuple[DiskTable, list[Partition]]:
         """Add a disk's volumes; return its table and the partitions in it, none where it is one filesystem."""
@@ -90,7 +105,6 @@ class _Discovery:
         return disk, [] if is_readable else partitions
 
     def _behind(self, window: Window) -> Filesystem | None:
-        """Return the filesystem that begins where a container of volumes does, None where there is none to be had."""
         with suppress(OSError):
             return recognise_behind(window)
         return None
@@ -100,7 +114,7 @@ class _Discovery:
         for volume in list(self._volumes):
             kind = volume.filesystem.type if volume.filesystem is not None else ""
             found = self._behind(self._window(volume)) if kind in CONTAINERS and not volume.parts else None
-            if found is None:
+            if found is None or self._is_full():
                 continue
             reason = f"a {found.type} filesystem begins where {kind} begins too: both were read"
             self._problems.append(Problem(stage="layout", reason=reason, lost=False, offset=volume.offset))
@@ -144,6 +158,8 @@ class _Discovery:
         return msgspec.structs.replace(disk, gaps=found.gaps if partitions else [])
 
     def _add_partition(self, partition: Partition, base: int, disk: int) -> None:
+        if self._is_full():
+            return
         index = self._number()
         if partition.inside or partition.table == FOUND:
             self._note_outer(base + partition.offset, partition.length, index)
@@ -209,6 +225,8 @@ class _Discovery:
         return [Member(volume.index, volume.offset, volume.length) for volume in chosen]
 
     def _add_mapped(self, mapped: MappedVolume) -> None:
+        if self._is_full():
+            return
         index, base = self._number(), next_base(self._space.size)
         try:
             self._space.place(Placed(base=base, length=mapped.length, map=mapped.map), self._keys)
@@ -243,7 +261,7 @@ class _Discovery:
         table = read_table(window)
         if table.partitions:
             self._problems += [_moved(problem, volume.offset) for problem in table.problems]
-        for partition in table.partitions:
+        for partition in () if self._is_full() else table.partitions:
             self._note_part(volume.index, self._number())
             self._add_partition(msgspec.structs.replace(partition, number=0), volume.offset, volume.disk)
 

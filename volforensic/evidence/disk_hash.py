@@ -17,6 +17,8 @@ _STEP = 1 << 20
 _SECTOR = 512
 _TOLD_EVERY = 32 << 20
 _MOST_FAULTS = 1000
+_MOST_FAILURES = 1 << 18
+"""Sectors that are tried one by one and fail; after that a step that fails is taken as one: all may be bad."""
 
 
 class NotedDisks:
@@ -60,10 +62,11 @@ def hash_disks(place: Workplace, arguments: object) -> Iterator[DiskHashed]:
     whole = Digests(others) if len(source.disks) > 1 else None
     for number, (medium, faults) in enumerate(source.disks):
         digest = Digests(others)
+        patience = _Patience()
         told = 0
         for position in range(0, medium.size, _STEP):
             place.begin_item(position)
-            data = _read(medium, position, min(_STEP, medium.size - position), faults)
+            data = _read(medium, position, min(_STEP, medium.size - position), faults, patience)
             digest.update(memoryview(data))
             if whole is not None:
                 whole.update(memoryview(data))
@@ -77,13 +80,26 @@ def hash_disks(place: Workplace, arguments: object) -> Iterator[DiskHashed]:
         yield DiskHashed(disk=-1, sha256=whole.sha256, others=whole.others)
 
 
-def _read(medium: Medium, position: int, size: int, faults: list[Fault]) -> bytes:
+class _Patience:
+    """Holds how many sectors of a disk did not read when they were tried one by one."""
+
+    failures = 0
+
+    def is_left(self, size: int) -> bool:
+        """Return whether a range that failed is to be tried in sectors; a sector that failed is counted."""
+        self.failures += size <= _SECTOR
+        return size > _SECTOR and self.failures < _MOST_FAILURES
+
+
+def _read(medium: Medium, position: int, size: int, faults: list[Fault], patience: _Patience) -> bytes:
     try:
         data = medium.read_at(position, size)
     except OSError as error:
-        if size > _SECTOR:
+        if patience.is_left(size):
             parts = range(position, position + size, _SECTOR)
-            return b"".join(_read(medium, part, min(_SECTOR, position + size - part), faults) for part in parts)
+            return b"".join(
+                _read(medium, part, min(_SECTOR, position + size - part), faults, patience) for part in parts
+            )
         data = b""
         reason = error.strerror or str(error)
     else:
