@@ -136,7 +136,7 @@ class _Item:
             subvolumes = survey.walk(inventory, layout)
             hosts = survey.find_hosts(inventory, layout, subvolumes)
             paths = host_paths(hosts)
-            volumes = layout.facts(is_verified=self.options.second_reader)
+            volumes = layout.facts(is_verified=self.options.every_file)
             evidence = Evidence(self.pool, self.image.handle, inventory, hosts, volumes, paths)
             doubtful = self._doubtful()
             self._collect(evidence, layout, doubtful)
