@@ -15,7 +15,7 @@ from volforensic import survey, triage
 from volforensic.case.folder import Case
 from volforensic.case.verification import verify
 from volforensic.collection import host, stage
-from volforensic.collection.host import HostFacts
+from volforensic.collection.host_facts import HostFacts
 from volforensic.collection.loader import load_definitions
 from volforensic.collection.parsers.identity import FstabEntry
 from volforensic.collection.parsing import LARGEST_HOLE, Parsed, Rows, Stored

@@ -39,7 +39,7 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
         "volforensic.inventory.magic_edge",
         "volforensic.inventory.packages.reading",
         "volforensic.collection.parsing",
-        "volforensic.collection.host",
+        "volforensic.collection.host_facts",
         *(f"volforensic.collection.parsers.{module}" for module in sorted(parsers)),
         *(libraries if second_reader else []),
         "Crypto.Hash.keccak",
