@@ -40,6 +40,7 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
         "volforensic.inventory.packages.reading",
         "volforensic.collection.parsing",
         "volforensic.collection.host_facts",
+        "volforensic.collection.container_worker",
         *(f"volforensic.collection.parsers.{module}" for module in sorted(parsers)),
         *(libraries if second_reader else []),
         "Crypto.Hash.keccak",

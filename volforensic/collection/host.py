@@ -7,6 +7,7 @@ import msgspec
 from volforensic.collection.host_facts import HostFacts, read_facts
 from volforensic.collection.host_mounts import Joined, Mounts, Surroundings, host_problem, join_volumes, mount_problems
 from volforensic.collection.namespace import Namespace, Tree
+from volforensic.collection.parsers.container_stores import ContainerFacts
 from volforensic.collection.stray_volumes import stray_trees
 from volforensic.evidence.layout import Layout
 from volforensic.inventory.entry import FileEntry
@@ -21,19 +22,34 @@ _SIGNS_NEEDED = 2
 _MOST_HOSTS = 200
 
 
+class Container(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes a host a container: its name in this case, the number of its host, what its engine says of it.
+
+    ``is_users`` and ``has_names`` say how its layers hide what is below them (``container_layers.Found``).
+    """
+
+    label: str
+    host: int
+    facts: ContainerFacts
+    is_users: bool = False
+    has_names: bool = False
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True):
     """One operating system in the evidence: the trees that make up its view, and its facts.
 
-    ``binds`` are directories of these trees that bind mounts show at a second place.
+    ``binds`` are directories of these trees that bind mounts show at a second place. The trees of a ``container`` are
+    its layers, the upper one first.
     """
 
     trees: tuple[Tree, ...]
     facts: HostFacts
     binds: tuple[Tree, ...] = ()
+    container: Container | None = None
 
     @property
     def root(self) -> Tree:
-        """The tree that was mounted at /."""
+        """The tree that was mounted at /; a container's upper layer."""
         return self.trees[0]
 
     def described(self) -> Row:

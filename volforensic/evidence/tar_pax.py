@@ -100,7 +100,7 @@ def _is_more_than_mode(access_list: bytes) -> bool:
 
 
 def flags_of(records: Records, more: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
-    """Return the names of inode flags that our copy of a tree keeps (FS_IOC_GETFLAGS, ioctl_iflags(2)), and ``more``."""
+    """Return the names of the flags that our copy of a tree keeps (FS_IOC_GETFLAGS, ioctl_iflags(2)), and ``more``."""
     value = records.get(b"volforensic.flags", b"")
     flags = int(value) if _WHOLE.match(value) else 0
     return attribute_names(flags, EXT_FLAGS, more)

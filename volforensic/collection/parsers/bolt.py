@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 _MAGIC, _VERSION = 0xED0CDAED, 2
 _PAGE = struct.Struct("<QHHI")  # number, flags, count of elements, pages that follow it as its own
-_META = struct.Struct("<IIIIQQQQQQ")  # magic, version, page size, flags, root, sequence, free list, end, transaction, sum
+_META = struct.Struct(
+    "<IIIIQQQQQQ"
+)  # magic, version, page size, flags, root, sequence, free list, end, transaction, sum
 _BRANCH_ELEMENT = struct.Struct("<IIQ")  # place of the key from here, its length, page
 _LEAF_ELEMENT = struct.Struct("<IIII")  # flags, place of the key from here, lengths of key and value
 _BUCKET = struct.Struct("<QQ")  # root page (0: the page follows), sequence

@@ -1,8 +1,8 @@
 """What container engines write down of their containers: Docker, and containers/storage (Podman, CRI-O, Buildah).
 
-Sources: moby, daemon/container/container.go and layer/filestore.go (config.v2.json, mount-id), dockerd(8) (daemon.json);
-containers-storage.conf(5), containers/storage's containers.go and layers.go; the overlay driver's ``lower`` files, which
-both have (moby, daemon/graphdriver/overlay2/overlay.go).
+Sources: moby, daemon/container/container.go and layer/filestore.go (config.v2.json, mount-id), dockerd(8) for
+daemon.json; containers-storage.conf(5), containers/storage's containers.go and layers.go; the overlay driver's ``lower``
+files, which both have (moby, daemon/graphdriver/overlay2/overlay.go).
 """
 
 import re
@@ -20,6 +20,7 @@ MOST_LISTED = 50_000
 _IDENTITY = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.:-]{0,199}\Z")
 _LAYER = re.compile(r"(?:\.\./)?[0-9A-Za-z][0-9A-Za-z_./:-]{0,299}\Z")
 _T = TypeVar("_T")
+_LONGEST_PATH = 4096
 _STATES = ("Running", "Paused", "Restarting", "Dead", "RemovalInProgress")
 
 
@@ -92,7 +93,7 @@ class _StoredLayer(msgspec.Struct):
 def docker_settings(data: bytes) -> StoreSettings:
     """Return what daemon.json says; ValueError where it is not to be read."""
     values = _decoded(data or b"{}", dict[str, Any])
-    roots = [root for key in ("data-root", "graph") if (root := values.get(key)) and _is_path(root)]
+    roots = _paths(values.get("data-root"), values.get("graph"))
     return StoreSettings(roots)
 
 
@@ -104,7 +105,7 @@ def toml_settings(data: bytes) -> StoreSettings:
         raise ValueError(f"it cannot be read as TOML: {error}"[:200]) from error
     storage = values.get("storage")
     storage = storage if isinstance(storage, dict) else {}
-    roots = [root for root in (values.get("root"), storage.get("graphroot")) if _is_path(root)]
+    roots = _paths(values.get("root"), storage.get("graphroot"))
     return StoreSettings(roots, is_fuse=b"fuse-overlayfs" in data)
 
 
@@ -200,5 +201,7 @@ def _is_identity(value: object) -> bool:
     return isinstance(value, str) and _IDENTITY.match(value) is not None
 
 
-def _is_path(value: object) -> bool:
-    return isinstance(value, str) and value.startswith("/") and len(value) < 4096
+def _paths(*values: object) -> list[str]:
+    return [
+        value for value in values if isinstance(value, str) and value.startswith("/") and len(value) < _LONGEST_PATH
+    ]
