@@ -42,6 +42,8 @@ _USERS: tuple[tuple[Kind, str], ...] = (
     ("storage", "~/.local/share/containers/storage"),
     ("containerd", "~/.local/share/containerd"),
 )
+_DOCKERS_OWN = (b"/containers", b"/image", b"/network", b"/volumes", b"/buildkit", b"/overlay2")
+_ENOUGH = 2
 _MOST_NAMES = 200_000
 _MOST_STORES = 200
 
@@ -102,7 +104,7 @@ def _is_store(books: Books, store: Store) -> bool:
         return books.directory(store.home.rstrip(b"/") + name) is not None
 
     if store.kind == "docker":
-        return has(b"/image") and (has(b"/containers") or has(b"/overlay2") or has(b"/network"))
+        return sum(map(has, _DOCKERS_OWN)) >= _ENOUGH
     ending, beginning = (b"-containers", b"") if store.kind == "storage" else (b"", b"io.containerd.")
     names = (entry.name for entry in books.children(store.home))
     return any(name.endswith(ending) and name.startswith(beginning) for name in names)

@@ -106,7 +106,7 @@ def read_databases(place: Workplace, arguments: object) -> Iterator[SnapshotBatc
         place.begin_item(0)
         data, lost = _whole(place, entry, filesystem, _LARGEST_DATABASE)
         losses.extend(f"{text(entry.path)}: {loss}" for loss in lost)
-        return data
+        return data.ljust(min(entry.size, _LARGEST_DATABASE), b"\0")  # what ends with NUL bytes may end with a hole
 
     metadata = data_of(given.metadata) if given.metadata is not None else b""
     snapshotters = {name: data_of(entry) for name, entry in given.snapshotters.items()}
