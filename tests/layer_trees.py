@@ -88,7 +88,7 @@ def shown_by_kernel(root: Path) -> Shown:
             status = path.lstat()
             key = "/" + str(path.relative_to(root))
             if path.is_symlink():
-                shown[key] = "symlink", os.readlink(path)
+                shown[key] = "symlink", str(path.readlink())
             elif path.is_file():
                 shown[key] = "file", status.st_size, hashlib.sha256(path.read_bytes()).hexdigest()
             else:

@@ -26,7 +26,7 @@ from volforensic.inventory.store import Inventory
 
 @pytest.mark.parametrize("seed", range(6))
 def test_it_shows_what_the_kernel_shows(tmp_path: Path, seed: int) -> None:
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311 - the same changes each time
     image = ext4(tmp_path / "disk.raw", {}, mebibytes=24)
     with mounted(image, tmp_path / "disk") as disk:
         layers = [disk / "base"]
@@ -84,7 +84,8 @@ def names(inventory: Inventory, pattern: str, hiding: Hiding) -> list[tuple[str,
     return [(match.host_path.decode(), match.entry.path.decode()) for match in expand(view, pattern)]
 
 
-DIRECTORIES = [(f"/{top}{rest}", "directory", ()) for top in "uml" for rest in ("", "/d")]
+Row = tuple[str, str, tuple[Attribute, ...]]
+DIRECTORIES: list[Row] = [(f"/{top}{rest}", "directory", ()) for top in "uml" for rest in ("", "/d")]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,8 @@ DIRECTORIES = [(f"/{top}{rest}", "directory", ()) for top in "uml" for rest in (
         ([("/l/d/x", "file", ()), ("/m/d/x", "whiteout", ())], Hiding(), []),
         ([("/l/d/x", "file", ()), ("/m/d/x", "whiteout", ()), ("/u/d/x", "file", ())], Hiding(), [("/d/x", "/u/d/x")]),
         ([("/l/d/x", "file", ()), ("/u/d/.wh.x", "file", ())], Hiding(has_names=True), []),
-        ([("/l/d/x", "file", ()), ("/u/d/.wh.x", "file", ())], Hiding(), [("/d/.wh.x", "/u/d/.wh.x"), ("/d/x", "/l/d/x")]),
+        ([("/l/d/x", "file", ()), ("/u/d/.wh.x", "file", ())], Hiding(),
+         [("/d/.wh.x", "/u/d/.wh.x"), ("/d/x", "/l/d/x")]),
         ([("/l/d/x", "file", ()), ("/m/d/.wh..wh..opq", "file", ())], Hiding(has_names=True), []),
         ([("/l/d/x", "file", ()), ("/u/d/x", "file", ("overlay_whiteout",))], Hiding(), []),
         ([("/l/d/x", "file", ()), ("/u/d/x", "file", ("overlay_metacopy",))], Hiding(), [("/d/x", "/l/d/x")]),
@@ -103,14 +105,13 @@ DIRECTORIES = [(f"/{top}{rest}", "directory", ()) for top in "uml" for rest in (
         ([("/l/d/x", "directory", ()), ("/u/d/x", "symlink", ())], Hiding(), [("/d/x", "/u/d/x")]),
     ],
 )  # fmt: skip
-def test_what_hides_what(
-    rows: list[tuple[str, str, tuple[Attribute, ...]]], hiding: Hiding, shown: list[tuple[str, str]]
-) -> None:
+def test_what_hides_what(rows: list[Row], hiding: Hiding, shown: list[tuple[str, str]]) -> None:
     assert names(made(*DIRECTORIES, *rows), "/d/*", hiding) == shown
 
 
 def test_homes_are_found_in_the_layers_and_hidden_ones_are_not() -> None:
-    rows = [*DIRECTORIES, ("/l/d/.ssh", "directory", ()), ("/l/d/.ssh/k", "file", ()), ("/m/d/.ssh", "directory", ()),
+    rows: list[Row] = [*DIRECTORIES, ("/l/d/.ssh", "directory", ()), ("/l/d/.ssh/k", "file", ()),
+            ("/m/d/.ssh", "directory", ()),
             ("/m/d/.ssh/j", "file", ()), ("/u/.ssh", "directory", ()), ("/l/.ssh", "file", ()), ("/x/.ssh", "file", ()),
             ("/l/e", "directory", ()), ("/l/e/.ssh", "directory", ()), ("/l/e/.ssh/z", "file", ()),
             ("/u/e", "directory", ("overlay_opaque",))]  # fmt: skip

@@ -4,7 +4,10 @@ from volforensic.record import Row
 from volforensic.report.bounds import chosen, cut, listing
 
 CONTAINER_LIMIT = 200
-_COLUMNS = ("path", "engine", "container_id", "name", "image", "driver", "state", "created", "started", "finished", "os")
+_COLUMNS = (
+    *("path", "engine", "container_id", "name", "image", "driver"),
+    *("state", "created", "started", "finished", "os"),
+)
 
 
 def describe_containers(said: object) -> Row:

@@ -1,8 +1,8 @@
 """What container engines write down of their containers: Docker, and containers/storage (Podman, CRI-O, Buildah).
 
 Sources: moby, daemon/container/container.go and layer/filestore.go (config.v2.json, mount-id), dockerd(8) for
-daemon.json; containers-storage.conf(5), containers/storage's containers.go and layers.go; the overlay driver's ``lower``
-files, which both have (moby, daemon/graphdriver/overlay2/overlay.go).
+daemon.json; containers-storage.conf(5), containers/storage's containers.go and layers.go; moby,
+daemon/graphdriver/overlay2/overlay.go for the ``lower`` files, which both have.
 """
 
 import re
