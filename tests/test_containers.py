@@ -323,3 +323,26 @@ def test_books_that_are_none(data: bytes) -> None:
     ):
         with suppress(ValueError):
             assert not getattr(reader(data), "roots", reader(data))
+
+
+def test_a_volume_of_docker_alone(tmp_path: Path) -> None:
+    image = ext4(tmp_path / "disk.raw", docker(ONE, UPPER, root="."))
+    found = collected(image, tmp_path, artifacts(*CHOSEN))
+    assert facts_of(found) == [("docker", "web", "tiny:1", 2)]
+    assert f"{prefix(ONE[:12])}/etc/cron.d/job" in found.sources("cron")
+
+
+@pytest.mark.parametrize("name", [r"\ud800", r"../../../../etc", r"\u0000", "x" * 5000])
+def test_hostile_words_of_a_container(tmp_path: Path, name: str) -> None:
+    config = f'{{"Name": "{name}", "Driver": "{name}", "Config": {{"Hostname": "{name}"}}}}'
+    found = run(tmp_path, {**docker(ONE, UPPER), CONFIG: config.encode()})
+    assert len(found.problems) in {0, 1}
+
+
+def test_containers_of_hostile_databases_have_a_label(tmp_path: Path) -> None:
+    values = {b"snapshotter": b"overlayfs", b"snapshotKey": b"box"}
+    stored = databases("d/..", "box", 2, {b"": values, b"../../x": values, b"\xff\n": values})
+    found = run(tmp_path, dict(containerd({1: IMAGE, 2: UPPER}, *stored)))
+    labels = [host.container.label for host in contained(found) if host.container is not None]
+    assert labels == ["unnamed", ".._.._x", "_xff_"]
+    assert f"{prefix('unnamed')}/etc/cron.d/job" in found.sources("cron")

@@ -19,6 +19,7 @@ from volforensic.inventory.entry import FileEntry
 MOST_CONTAINERS = 2000
 """Containers of one store that are shown; more are counted."""
 _LINKED = ("overlay2", "overlay", "fuse-overlayfs")
+_DRIVERS = (*_LINKED, "vfs", "aufs")
 _MARKED = ("aufs", "fuse-overlayfs")
 _SNAPSHOTS = b"io.containerd.snapshotter.v1."
 _METADATA = b"/io.containerd.metadata.v1.bolt/meta.db"
@@ -77,7 +78,7 @@ def docker_containers(books: Books, store: Store) -> list[Found]:
         _Wanted(
             msgspec.structs.replace(facts[name], driver=chosen[name], layer=next(iter(layers.get(name, ())), "")),
             chosen[name],
-            home + b"/" + chosen[name].encode(),
+            home + b"/" + chosen[name].encode("utf-8", "replace"),
         )
         for name in names
     ]
@@ -169,7 +170,7 @@ def _with_layers(books: Books, store: Store, wanted: Sequence[_Wanted], parents:
 
 def _file_of_lower(books: Books, one: _Wanted) -> ContainerFile | None:
     layer = one.facts.layer.encode()
-    if not layer:
+    if not layer or one.driver not in _DRIVERS:
         return None
     kind, place = {
         "vfs": ("", b""),
@@ -183,7 +184,7 @@ def _file_of_lower(books: Books, one: _Wanted) -> ContainerFile | None:
 
 def _found(books: Books, store: Store, one: _Wanted, lower: Sequence[str] | None, parents: Mapping[str, str]) -> Found:
     layer = one.facts.layer
-    if one.driver not in (*_LINKED, "vfs", "aufs"):
+    if one.driver not in _DRIVERS:
         reason = f"the storage driver {one.driver or 'that it has'} is not supported"
         return Found(one.facts, (), (reason,))
     if not layer:

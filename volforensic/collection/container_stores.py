@@ -57,14 +57,17 @@ class Store(NamedTuple):
 
 
 def find_stores(books: Books, *, is_stray: bool) -> list[Store]:
-    """Return the stores that are on a host, each once; ``is_stray``: a volume of which no host is known."""
+    """Return the stores that are on a host, each once; ``is_stray``: perhaps a volume of which no host is known."""
     found: dict[tuple[Kind, int, bytes], Store] = {}
-    candidates = _stray_candidates() if is_stray else _candidates(books)
-    for store in candidates:
+    allowance = Allowance(_MOST_NAMES)
+    for store in (*_candidates(books, allowance), *(_stray_candidates() if is_stray else ())):
         entry = books.directory(store.home)
-        if entry is not None and _is_store(books, store) and len(found) < _MOST_STORES:
+        if entry is not None and _is_store(books, store):
             found.setdefault((store.kind, entry.volume, entry.path), store)
-    return list(found.values())
+    root = books.directory(b"/")
+    if root is not None and (len(found) > _MOST_STORES or allowance.is_spent):
+        books.problem(root, f"more than {_MOST_STORES} stores of containers, or too many homes to look for them")
+    return list(found.values())[:_MOST_STORES]
 
 
 def _stray_candidates() -> Iterator[Store]:
@@ -72,8 +75,7 @@ def _stray_candidates() -> Iterator[Store]:
         yield from (Store(kind, place) for place in places)
 
 
-def _candidates(books: Books) -> Iterator[Store]:
-    allowance = Allowance(_MOST_NAMES)
+def _candidates(books: Books, allowance: Allowance) -> Iterator[Store]:
     kinds: list[Kind] = []
     files: list[ContainerFile] = []
     is_users: list[bool] = []

@@ -221,7 +221,7 @@ def _labels(found: Sequence[Found]) -> Iterator[str]:
 
 
 def _short(identity: str) -> str:
-    return identity[:_SHORT] if _HEXADECIMAL.match(identity) else _NOT_IN_NAMES.sub("_", identity)[:128]
+    return identity[:_SHORT] if _HEXADECIMAL.match(identity) else _NOT_IN_NAMES.sub("_", identity)[:128] or "unnamed"
 
 
 class ContainerPaths:
