@@ -14,6 +14,9 @@ TEST_PACKAGES ?=
 PYTEST_OPTIONS ?=
 WHEELHOUSE ?=
 STORY ?= debian-cron-miner
+N ?= 1000
+SEED ?= 1
+FUZZ_OPTIONS ?=
 export SYSTEM_DEPS TEST_PACKAGES PYTHON
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -75,7 +78,11 @@ doctor: $(VENV)/.runtime ## what this host has and lacks
 .PHONY: test
 test: $(VENV)/.development ## the tests
 	@[[ -z "$$TEST_PACKAGES" ]] || tools/system-packages.sh run images
-	@$(python) -m pytest $(PYTEST_OPTIONS)
+	@$(python) -m pytest --numprocesses auto $(PYTEST_OPTIONS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/.development ## mutants of every filesystem and table; N=10000 of each, SEED=2, FUZZ_OPTIONS="--only xfs --keep DIR"
+	@$(python) tests/fuzz.py --count '$(N)' --seed '$(SEED)' $(FUZZ_OPTIONS)
 
 .PHONY: lint
 lint: $(VENV)/.development ## style and errors that can be seen without running

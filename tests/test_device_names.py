@@ -3,6 +3,7 @@
 import pytest
 
 from volforensic.collection.devices import plain_name
+from volforensic.collection.discoverable import mounts_by_type
 from volforensic.collection.mounts import bound_trees, doubtful_mounts, missing_mounts, mounted_trees
 from volforensic.collection.namespace import Tree
 from volforensic.collection.parsers.identity import FstabEntry
@@ -161,6 +162,19 @@ def test_bind_mounts_show_directories_elsewhere() -> None:
     )  # fmt: skip
     assert list(found) == [Tree(2, b"/@data/home", b"/home", 256), Tree(2, b"/@data/home/x", b"/srv/y", 256)]
     assert len(list(bound_trees(mounts(*(f"/a{one} /b{one} none bind" for one in range(500))), mounted))) == 64
+
+
+def test_partitions_that_are_mounted_by_their_type_alone() -> None:
+    home, srv = "933ac7e1-2eb4-4f13-b844-0e14e2aef915", "3b8f8425-20e0-4f3b-907f-1a25a76f98e8"
+    volumes = [
+        DISKS[0],
+        volume(2, 0, 2, xfs(), uuid="p2", description=f"gpt partition 2, type {home}"),
+        volume(3, 0, 3, xfs(), uuid="p3", description=f"gpt partition 3, type {home}"),
+        volume(4, 0, 4, xfs(), uuid="p4", description=f"gpt partition 4, type {srv}"),
+        volume(5, 1, 1, xfs(), uuid="p5", description="gpt partition 1, type 4d21b016-b534-45c2-a9fb-5c16e091fd2d"),
+    ]
+    found = list(mounts_by_type(mounts("UUID=x /srv/ xfs x"), ROOT, volumes))
+    assert [(mount.device, mount.mount_point) for mount in found] == [(b"PARTUUID=p2", b"/home")]
 
 
 @pytest.mark.parametrize(

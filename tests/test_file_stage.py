@@ -5,12 +5,14 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from inventory_samples import entry
 from media import handle_of, medium_of
 
 from images.hostile.ext_disk import Ext, extent_header, extent_leaf
+from images.hostile.other_disks import btrfs_image
 from volforensic.evidence.digests import algorithm_bits
 from volforensic.evidence.layout import Volume, VolumeFacts
 from volforensic.evidence.node import Extent
@@ -26,7 +28,9 @@ from volforensic.record import Problem
 from volforensic.sandbox.pool import Pool
 
 
-def examined(path: Path, *, every_file: bool = True) -> Iterator[Examined | Problem]:
+def examined(
+    path: Path, kind: str = "ext4", *, every_file: bool = True, is_verified: bool = False
+) -> Iterator[Examined | Problem]:
     descriptor = os.open(path, os.O_RDONLY)
     size = path.stat().st_size
     volume = Volume(
@@ -37,7 +41,7 @@ def examined(path: Path, *, every_file: bool = True) -> Iterator[Examined | Prob
         description="",
         filesystem=recognise(Window(medium_of(descriptor), 0, size)),
     )
-    facts = {0: VolumeFacts(offset=0, length=size, kind="ext4")}
+    facts = {0: VolumeFacts(offset=0, length=size, kind=kind, is_verified=is_verified)}
     try:
         with Pool(preload=preloaded_modules([]), jobs=1) as pool:
             batches = [
@@ -135,3 +139,18 @@ def test_bytes_that_do_not_read_are_lost_one_sector_at_a_time(tmp_path: Path, mo
     assert [(loss.offset, loss.length) for loss in losses] == [(8192, 4096), (48 << 10, 16 << 10)]
     read = b"".join(block.data for block in blocks)
     assert read == content[:8192] + content[12_288 : 32 << 10] + content[48 << 10 :]
+
+
+def test_bytes_whose_checksum_is_wrong_are_said_and_hashed_as_they_are(tmp_path: Path) -> None:
+    path = btrfs_image(tmp_path, str(uuid4()))  # mkfs refuses one that a device of this machine has
+    content = (tmp_path / "tree" / "var/log/auth.log").read_bytes()
+    data = bytearray(path.read_bytes())
+    place = data.index(content[:4096])
+    data[place + 4096 + 7] ^= 1
+    path.write_bytes(data)
+    changed = hashlib.sha256(bytes(data[place : place + len(content)])).hexdigest()
+    for is_verified in (False, True):
+        results = list(examined(path, "btrfs", is_verified=is_verified))
+        assert hashes_by_path(results)[b"/var/log/auth.log"] == changed
+        problems = [found for found in results if isinstance(found, Problem)]
+        assert [(found.offset, found.length, found.lost) for found in problems] == [(4096, 4096, False)] * is_verified

@@ -106,12 +106,12 @@ def test_an_ext_whose_beginning_was_wiped_is_found_by_its_copies(tmp_path: Path)
     assert "backup superblock" in found.filesystem.remark
 
 
-def test_an_xfs_whose_beginning_was_wiped_is_told(tmp_path: Path) -> None:
+def test_an_xfs_whose_beginning_was_wiped_is_found_by_its_copies(tmp_path: Path) -> None:
     content = made(tmp_path, "mkfs.xfs -q -f", 320)
     (found,) = searched(bytes(2 * MEBIBYTE) + content[MEBIBYTE:])
     assert isinstance(found, FoundFilesystem)
     assert (found.offset, found.length) == (MEBIBYTE, 320 * MEBIBYTE)
-    assert "first sector is gone" in found.filesystem.unread
+    assert "copy" in found.filesystem.remark + found.filesystem.unread
 
 
 def test_images_inside_a_filesystem_are_told_and_not_listed(tmp_path: Path) -> None:
@@ -147,6 +147,13 @@ def test_a_disk_full_of_signatures_ends() -> None:
     found = searched((sector.ljust(510, b"\0") + b"\x55\xaa") * 20_000)
     assert sum(isinstance(one, FoundFilesystem) for one in found) <= 1000
     assert any(isinstance(one, Problem) and one.lost for one in found)
+
+
+def test_no_more_is_searched_than_allowed(tmp_path: Path) -> None:
+    content = bytes(8 * MEBIBYTE) + ext(tmp_path)
+    (told,) = search_filesystems(Window(Bytes(content), 0, len(content)), lambda _: None, 8 * MEBIBYTE)
+    assert isinstance(told, Problem)
+    assert (told.offset, told.length, told.lost) == (8 * MEBIBYTE, 32 * MEBIBYTE, True)
 
 
 def test_bytes_without_a_filesystem_give_nothing() -> None:

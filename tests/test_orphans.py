@@ -169,9 +169,11 @@ def test_a_lost_directory_is_listed_with_what_is_below_it(tmp_path: Path) -> Non
         b"/$OrphanFiles/OrphanFile-12/b",
         b"/$OrphanFiles/OrphanFile-12/b/file",
     ]
-    (problem,) = walked.problems
-    assert "1 inodes are in use and no name leads to them" in problem.reason
-    assert problem.lost
+    missing, lost = walked.problems
+    assert "by its links it has 2 directories, 1 were found" in missing.reason
+    assert "1 inodes are in use and no name leads to them" in lost.reason
+    assert missing.lost
+    assert lost.lost
 
 
 def test_a_damaged_inode_bitmap_is_said(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import mmap
 import os
 import random
 import shutil
@@ -17,10 +18,15 @@ from test_walk import Walked
 
 from volforensic.evidence import archive_index
 from volforensic.evidence.archives import open_archive
+from volforensic.evidence.discovery import read_layout
+from volforensic.evidence.layout import LayoutArguments
 from volforensic.evidence.node import LISTED_BEFORE, MORE_MEMBERS, NOT_IN_ARCHIVE, TYPES, UP_IN_NAME
 from volforensic.evidence.reader import Window
+from volforensic.evidence.recipes import disk_bases
 from volforensic.evidence.signatures import Filesystem, recognise
 from volforensic.evidence.tar_header import number
+from volforensic.sandbox.messages import PAGE_USED
+from volforensic.sandbox.worker import Workplace
 
 needs_gnu_tar = pytest.mark.skipif(shutil.which("tar") is None, reason="GNU tar is not installed")
 SPARSE = ("--format=gnu", "--format=oldgnu", "--format=posix --sparse-version=0.0",
@@ -335,7 +341,7 @@ def test_v7_and_base_256(tmp_path: Path) -> None:
 
 def recognised(path: Path) -> Filesystem | None:
     with path.open("rb") as file:
-        return recognise(Window(medium_of(file.fileno()), 0, path.stat().st_size))
+        return recognise(Window(medium_of(file.fileno()), 0, path.stat().st_size), is_disk=True)
 
 
 def test_a_tar_is_recognised_as_a_whole_disk_only(tmp_path: Path) -> None:
@@ -401,3 +407,26 @@ def test_a_few_deep_names_do_not_fill_the_disk_with_paths(tmp_path: Path, monkey
     assert b"/before" in contents(walked)
     assert sum(len(entry.path) for entry in walked.entries) < 2 << 20
     assert "directories, with paths of" in text(walked)
+
+
+class _Disks:
+    """Two disks in one space of addresses."""
+
+    def __init__(self, parts: list[bytes]) -> None:
+        self._parts = parts
+        self._bases = disk_bases([len(part) for part in parts])
+        self.size = self._bases[-1] + len(parts[-1])
+
+    def read_at(self, position: int, size: int) -> bytes:
+        for base, part in zip(self._bases, self._parts, strict=True):
+            if base <= position < base + len(part):
+                return part[position - base : position - base + size]
+        return b""
+
+
+def test_an_archive_is_recognised_on_every_disk() -> None:
+    parts = [member("a", b"1") + END, member("b", b"22") + END]
+    place = Workplace(_Disks(parts), mmap.mmap(-1, PAGE_USED), None)
+    layout = next(read_layout(place, LayoutArguments(sizes=[len(part) for part in parts])))
+    assert [volume.filesystem.type for volume in layout.volumes if volume.filesystem] == ["tar", "tar"]
+    assert not any(problem.lost for problem in layout.problems)

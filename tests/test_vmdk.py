@@ -10,7 +10,7 @@ import pytest
 from container_files import Opened, assert_reads, disk_bytes, mutant, open_files, open_path
 
 from images.containers import vmdk
-from volforensic.evidence.containers.vmdk import parent_mismatch
+from volforensic.evidence.containers.container import parent_mismatch
 from volforensic.evidence.containers.vmdk_descriptor import VmdkError, parse_descriptor
 
 DISK = disk_bytes(1_500_672, 1)  # no multiple of a grain of 64 KiB
@@ -64,8 +64,9 @@ def test_a_stream_that_is_cut_is_read_by_its_markers_as_far_as_it_goes() -> None
     image = vmdk.stream(disk, vmdk.Sparse(grain=8, table_entries=64, descriptor=b"", absent=frozenset({5})))
     expected = disk[: 5 * 4096] + bytes(4096) + disk[6 * 4096 :]
     found = opened(d=image[: len(image) // 2])
-    assert [problem.lost for problem in found.facts.problems] == [False, True]
+    assert [problem.lost for problem in found.facts.problems] == [False, True, True]
     assert "it is cut" in found.facts.problems[1].reason
+    assert (found.facts.problems[2].offset or 0) + (found.facts.problems[2].length or 0) == len(disk)
     good = 0
     while good < len(disk):
         try:
@@ -227,7 +228,7 @@ def test_a_damaged_directory_or_table_is_read_from_its_redundant_copy(which: str
     found = opened(d=bytes(image))
     assert found.bytes() == disk
     assert [fault.lost for fault in found.faults] == ([] if which == "place" else [False])
-    assert len(found.facts.problems) == (which == "place")
+    assert [problem.lost for problem in found.facts.problems] == [False]
 
 
 @pytest.mark.parametrize(
@@ -343,3 +344,32 @@ def test_a_file_that_was_renamed_and_one_that_lies_in_a_folder(tmp_path: Path) -
     (tmp_path / "DISK-FLAT.VMDK").write_bytes(DISK)
     (tmp_path / "d.vmdk").write_bytes(vmdk.descriptor([f'RW {SECTORS} VMFS "/vmfs/volumes/x/DISK-FLAT.VMDK"'], "vmfs"))
     assert_reads(open_path(tmp_path / "d.vmdk").medium, DISK)
+
+
+@pytest.mark.parametrize("build", [vmdk.cowd, vmdk.sesparse, lambda disk: vmdk.sparse(disk, vmdk.Sparse(grain=8))])
+def test_a_cut_extent_says_what_is_lost_before_anything_is_read(build: object) -> None:
+    image = build(DISK.replace(b"\0", b"\1"))  # type: ignore[operator]
+    text = vmdk.descriptor(['RW 16 FLAT "a" 0', f'RW {SECTORS} SPARSE "b"'], "custom")
+    found = open_files({b"d": text, b"a": bytes(8192), b"b": image[: len(image) // 2]}, b"d")
+    lost = [(problem.offset, problem.length) for problem in found.facts.problems if problem.lost]
+    assert len(lost) == 1
+    offset, length = lost[0]
+    assert offset is not None
+    assert offset + (length or 0) == 8192 + len(DISK)
+    assert found.medium.read_at(8192, offset - 8192) == DISK.replace(b"\0", b"\1")[: offset - 8192]
+    with pytest.raises(OSError, match=r"outside the file|grain table"):
+        found.medium.read_at(offset, 512)
+
+
+def test_what_is_odd_of_a_range_does_not_hide_what_is_lost_of_it() -> None:
+    disk = DISK.replace(b"\0", b"\1")
+    image = bytearray(vmdk.sparse(disk, vmdk.Sparse(grain=8, descriptor=ONE)))
+    for place in (512 * sector for sector in struct.unpack_from("<QQ", image, 48)):
+        table = 512 * struct.unpack_from("<I", image, place)[0]
+        struct.pack_into("<I", image, table + 40, 0xFFFFFFF0 + (place & 1))
+    struct.pack_into("<I", image, table + 44, 0xFFFFFFF0)
+    found = opened(d=bytes(image))
+    with pytest.raises(OSError, match="outside the file"):
+        found.medium.read_at(40_960, 512)
+    assert [(fault.position, fault.lost) for fault in found.faults] == [(0, False), (40_960, True)]
+    assert found.medium.read_at(45_056, 4096) == disk[45_056:49_152]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from volforensic.case.scratch import ScratchFile
 from volforensic.device.kernel_view import Viewed, copied_by_kernel
 from volforensic.device.tree_copy import Progress, TreeCopy
-from volforensic.errors import UsageError
+from volforensic.errors import HostError, UsageError
 from volforensic.evidence.containers.container import ContainerFacts
 from volforensic.evidence.disk_opening import DiskOpener, OpenedDisk, OpenFile
 from volforensic.evidence.image import Image, ImageOptions
@@ -71,12 +71,14 @@ class SourceOpener(NamedTuple):
     def _view(self, image: Image, layout: Layout, stack: ExitStack) -> list[int]:
         if not self.options.kernel_view or not image.is_plain:
             return []
-        unknown = [volume for volume in layout.volumes if _is_for_the_kernel(volume)]
-        for volume in unknown:
-            scratch = stack.enter_context(ScratchFile(self.scratch))
-            self._copy_view(image, volume, scratch)
-            image.add_view(_archive(image.path, "kernel view", scratch))
-        return [volume.index for volume in unknown]
+        viewed = []
+        for volume in layout.volumes:
+            if volume.filesystem is not None and volume.filesystem.has_unknown_features:
+                scratch = stack.enter_context(ScratchFile(self.scratch))
+                if self._copy_view(image, volume, scratch):
+                    image.add_view(_archive(image.path, "kernel view", scratch))
+                    viewed.append(volume.index)
+        return viewed
 
     def _disks(self, paths: Sequence[Path], stack: ExitStack) -> Image:
         def unpack(source: Source) -> OpenFile | None:
@@ -120,7 +122,18 @@ class SourceOpener(NamedTuple):
         self.voice.end_stage(f"{scratch.size:,} bytes")
         return Image([_archive(root, "tree", scratch)], tree=_TreeDigest(root, copy.unchanging))
 
-    def _copy_view(self, image: Image, volume: Volume, scratch: ScratchFile) -> None:
+    def _copy_view(self, image: Image, volume: Volume, scratch: ScratchFile) -> bool:
+        """Copy what the kernel shows of a volume; return whether it showed it, and say why not."""
+        try:
+            self._view_of(image, volume, scratch)
+        except HostError as error:
+            if os.geteuid():
+                raise
+            self.note(Problem(stage="layout", reason=str(error), volume=volume.index))
+            return False
+        return True
+
+    def _view_of(self, image: Image, volume: Volume, scratch: ScratchFile) -> None:
         kind = volume.filesystem.type if volume.filesystem is not None else ""
         descriptor = image.disks[0].sources[0].descriptor
         self.voice.stage("kernel view", None, "entries")
@@ -154,8 +167,3 @@ def _archive(path: Path, kind: str, scratch: ScratchFile) -> OpenedDisk:
     descriptor = scratch.finish()
     recipe = DiskRecipe(kind=RAW, files=[FilePart(name=b"archive", size=scratch.size)], size=scratch.size)
     return OpenedDisk(path, kind, recipe, ContainerFacts(kind=kind, size=scratch.size), (), (descriptor,))
-
-
-def _is_for_the_kernel(volume: Volume) -> bool:
-    found = volume.filesystem
-    return found is not None and bool(found.unread) and found.type in {"ext2", "ext3", "ext4", "xfs", "btrfs"}

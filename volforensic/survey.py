@@ -16,12 +16,15 @@ from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.stage import walk_volumes
 from volforensic.inventory.store import Inventory
 from volforensic.record import Problem, text
+from volforensic.sandbox.confinement import Limits
 from volforensic.sandbox.pool import Failure, Pool, Task
 from volforensic.unlocking import Unlocking
 from volforensic.voice import Voice
 
 _SUBVOLUME_ROOT = 256  # the inode number of every btrfs subvolume's root
 _LONGEST_REASONS = 2000
+_LIMITS = Limits(processor_seconds=4 * 3600, wall_seconds=12 * 3600)
+"""A whole disk may be searched, in pieces with a sign of life each; what hangs in one item is stopped all the same."""
 _MOST_UNLOCKINGS = 16
 
 
@@ -106,6 +109,7 @@ class Survey(NamedTuple):
                 sizes=self.image.sizes, searches_gaps=self.searches_gaps, opened=unlocking.opened, keys=unlocking.keys
             ),
             message_type=Layout,
+            limits=_LIMITS,
             source=self.image.handle,
             check=LayoutCheck(self.image.sizes),
         )

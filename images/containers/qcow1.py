@@ -30,7 +30,7 @@ def build(disk: bytes, variant: Variant) -> bytes:
     image = bytearray(first + tables * (8 << variant.l2_bits))
     image[: l1_offset + 8 * tables] = _head(disk, variant, l1_offset) + struct.pack(f">{tables}Q", *places)
     for number in range(-(-len(disk) // cluster)):
-        data = disk[number * cluster :][:cluster].ljust(cluster, b"\0")
+        data = disk[number * cluster : (number + 1) * cluster].ljust(cluster, b"\0")
         if number not in variant.absent and (variant.backing_file or any(data)):
             image[first + 8 * number : first + 8 * number + 8] = struct.pack(">Q", _append(image, data, variant))
     return bytes(image)

@@ -108,7 +108,7 @@ class _Writer:
 
     def _entry(self, number: int) -> bytes:
         """Return the L2 entry of a cluster, after its bytes are written."""
-        data = self._disk[number * self._cluster :][: self._cluster].ljust(self._cluster, b"\0")
+        data = self._disk[number * self._cluster : (number + 1) * self._cluster].ljust(self._cluster, b"\0")
         if number in self._variant.absent:
             return bytes(self._entry_size)
         if self._variant.is_extended:

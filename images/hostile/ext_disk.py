@@ -86,8 +86,12 @@ class Ext:
 
     def inode(self, path: str) -> int:
         """Return the byte offset of a path's inode."""
+        return self.inode_place(self.number(path))
+
+    def inode_place(self, number: int) -> int:
+        """Return the byte offset of an inode."""
         table = struct.unpack("<I", self.read(2048 + 8, 4))[0]
-        return int(table * BLOCK + (self.number(path) - 1) * INODE_SIZE)
+        return int(table * BLOCK + (number - 1) * INODE_SIZE)
 
     def block(self, path: str, index: int = 0) -> int:
         """Return the number of a file's block."""

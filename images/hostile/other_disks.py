@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import uuid
 from pathlib import Path
 
 from images.hostile.kit import MEBIBYTE, UUID, good_tree
@@ -34,8 +35,12 @@ def _prototype(directory: Path) -> list[str]:
     return lines
 
 
-def btrfs_image(folder: Path, identity: str = UUID) -> Path:
-    """Build a btrfs with the good tree, data and metadata mixed so that it is small."""
+def btrfs_image(folder: Path, identity: str = "") -> Path:
+    """Build a btrfs with the good tree, data and metadata mixed so that it is small.
+
+    Its UUID is the folder's own where none is given: mkfs.btrfs refuses one that the kernel knows of a mounted device.
+    """
+    identity = identity or str(uuid.uuid5(uuid.NAMESPACE_URL, str(folder)))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "disk.raw"
     path.touch()

@@ -41,7 +41,7 @@ SUPERBLOCK_FIELDS = {
 def _inode_table_outside(folder: Path) -> Hostile:
     image = Ext(folder)
     image.write(2048 + 8, struct.pack("<I", 0xFFFFFFF0))
-    return Hostile(image.path, keeps=(), says="ext4", statuses=(3, 7), costs=("/",))
+    return Hostile(image.path, keeps=(), says="inode table", statuses=(3, 7), costs=("/",))
 
 
 def _zeroed_superblock(folder: Path) -> Hostile:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from volforensic.collection.discoverable import mounts_by_type
 from volforensic.collection.mounts import bound_trees, doubtful_mounts, missing_mounts, mounted_trees
 from volforensic.collection.namespace import Tree
 from volforensic.collection.parsers.identity import FstabEntry
@@ -39,7 +40,8 @@ class Joined(NamedTuple):
 
 def join_volumes(root: Tree, mounts: Mounts, around: Surroundings) -> Joined:
     """Return what a host had mounted where, out of what no other host has."""
-    trees = (root, *mounted_trees(mounts.entries, root, around.free, around.volumes, mounts.mappings))
+    entries = [*mounts.entries, *mounts_by_type(mounts.entries, root, around.volumes)]
+    trees = (root, *mounted_trees(entries, root, around.free, around.volumes, mounts.mappings))
     return Joined(trees, tuple(bound_trees(mounts.entries, trees)))
 
 

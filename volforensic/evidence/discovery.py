@@ -19,7 +19,7 @@ from volforensic.evidence.volumes.foreign import foreign_kind
 from volforensic.evidence.volumes.luks import luks_version
 from volforensic.evidence.volumes.lvm import find_logical_volumes
 from volforensic.evidence.volumes.mapped import Found, MappedVolume, Member
-from volforensic.evidence.volumes.md import find_arrays
+from volforensic.evidence.volumes.md import find_arrays, is_member
 from volforensic.evidence.xfs_log import log_state
 from volforensic.record import Problem
 from volforensic.sandbox.worker import Workplace
@@ -31,6 +31,11 @@ _NOT_FOR_FILES = {
     "0x82": "swap partition",
     "0x41": "PReP boot partition",
 }
+_WITHOUT_PARTS = {
+    "lvm2": "an LVM physical volume, and no logical volume of it was found",
+    "linux_raid": "a member of a RAID that was not put together",
+}
+_MEMBER = "linux_raid"
 _MOST_ROUNDS = 16
 _MOST_UNREAD = 100
 _LONGEST_REASON = 500
@@ -63,6 +68,7 @@ class _Discovery:
             self._space.add(base, Window(self._place.source, base, size))
         tables = [self._disk(number, base, self._sizes[number]) for number, base in enumerate(bases)]
         self._map_all()
+        self._settle_mirrors()
         disks = [self._with_unlisted(*table, number) for number, table in enumerate(tables)]
         self._map_all()
         self._volumes = with_devices(self._volumes)
@@ -75,7 +81,7 @@ class _Discovery:
         whole = Window(self._space, base, size)
         table = read_table(whole)
         self._problems += [_moved(problem, base) for problem in table.problems]
-        found = self._recognised(whole, 0)
+        found = self._recognised(whole, 0, is_disk=True)
         is_readable = found is not None and found.type in READABLE
         partitions = [one for one in table.partitions if one.offset or not is_readable]  # the whole is that one too
         if found is not None and is_readable and partitions:
@@ -83,10 +89,34 @@ class _Discovery:
             self._problems.append(Problem(stage="layout", reason=reason, lost=False, offset=base))
         if is_readable or not partitions:
             self._add(_whole(self._number(is_whole=number == 0), number, base, size, found))
+        elif self._is_mirror(whole, partitions):
+            found = Filesystem(type=_MEMBER)
+            self._add(_whole(self._number(is_whole=number == 0), number, base, size, found))
         for partition in partitions:
             self._add_partition(partition, base, number)
         disk = DiskTable(address=base, size=size, table=table.kind, sector_size=table.sector_size)
         return disk, [] if is_readable else partitions
+
+    def _is_mirror(self, whole: Window, partitions: list[Partition]) -> bool:
+        """Return whether the disk is a member of an array, and the partitions on it are the array's.
+
+        A superblock at the end may be the last partition's as well as the disk's: then it is the partition's.
+        """
+        inner = (Window(self._space, whole.offset + one.offset, one.length) for one in partitions)
+        return is_member(whole) and not any(is_member(window) for window in inner)
+
+    def _settle_mirrors(self) -> None:
+        """Leave out the partitions of a disk that makes up an array: it has them too; else leave out the disk."""
+        for mirror in [one for one in self._volumes if one.kind == "whole" and _is_of(one, _MEMBER)]:
+            inner = [one for one in self._volumes if one.map is None and one.disk == mirror.disk and one is not mirror]
+            if not inner:
+                continue
+            inside = [one for one in inner if mirror.offset <= one.offset < mirror.offset + mirror.length]
+            left_out = {one.index for one in inside} if mirror.parts else {mirror.index}
+            self._volumes = [one for one in self._volumes if one.index not in left_out]
+            if mirror.parts:
+                reason = "the disk is a member of an array: its partitions are read there, and not a second time here"
+                self._problems.append(Problem(stage="layout", reason=reason, lost=False, volume=mirror.index))
 
     def _with_unlisted(self, disk: DiskTable, partitions: list[Partition], number: int) -> DiskTable:
         """Add the filesystems that no table names; return the disk with its gaps."""
@@ -97,7 +127,7 @@ class _Discovery:
             partitions,
             lambda _position: self._place.begin_item(0),
             is_barren=not any(volume.filesystem or volume.parts for volume in own),
-            is_full=self._searches_gaps and bool(partitions),
+            is_full=self._searches_gaps,
         )
         self._problems += [_moved(problem, disk.address) for problem in found.problems]
         for partition in found.partitions:
@@ -157,14 +187,15 @@ class _Discovery:
         yield arrays
         yield Found(opened, [])
         if not arrays.volumes and not opened:
-            yield find_logical_volumes(self._space, self._members("lvm2"))
+            # A physical volume whose label is gone is known by its metadata.
+            yield find_logical_volumes(self._space, self._members("lvm2", ""))
 
     def _members(self, *kinds: str) -> list[Member]:
-        """Return the volumes with such a signature (of any kind where none is named) that nothing is made of yet."""
+        """Return volumes that nothing is made of yet: of these kinds ("" for none known), or all."""
         chosen = [
             volume
             for volume in self._volumes
-            if not volume.parts and (not kinds or (volume.filesystem is not None and volume.filesystem.type in kinds))
+            if not volume.parts and (not kinds or (volume.filesystem.type if volume.filesystem else "") in kinds)
         ]
         return [Member(volume.index, volume.offset, volume.length) for volume in chosen]
 
@@ -213,12 +244,12 @@ class _Discovery:
             if candidate.index == volume:
                 self._volumes[position] = msgspec.structs.replace(candidate, parts=[*candidate.parts, part])
 
-    def _recognised(self, window: Window, index: int) -> Filesystem | None:
+    def _recognised(self, window: Window, index: int, *, is_disk: bool = False) -> Filesystem | None:
         self._place.begin_item(index)
         around = AroundMedium(self._space)
         window = window._replace(medium=around)
         try:
-            found = recognise(window)
+            found = recognise(window, is_disk=is_disk)
             if found is not None and found.type == "xfs":
                 found = msgspec.structs.replace(found, state=log_state(window))
         except OSError as error:
@@ -244,6 +275,10 @@ class _Discovery:
 
     def _window(self, volume: Volume) -> Window:
         return Window(AroundMedium(self._space), volume.offset, volume.length)
+
+
+def _is_of(volume: Volume, kind: str) -> bool:
+    return volume.filesystem is not None and volume.filesystem.type == kind
 
 
 def _whole(index: int, disk: int, base: int, size: int, found: Filesystem | None) -> Volume:
@@ -275,7 +310,7 @@ def _volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
         state = "" if found.state == "clean" else f": {found.state}"
         yield _problem(volume, f"swap space was not searched{state}", lost=False)
     elif not volume.is_readable:
-        reason = f"{found.type} is not supported"
+        reason = _WITHOUT_PARTS.get(found.type) or f"{found.type} is not supported"
     if reason:
         yield _problem(volume, reason, lost=True)
 

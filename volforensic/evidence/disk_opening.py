@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from volforensic.errors import SourceError
-from volforensic.evidence.containers.container import ContainerFacts, Reference
+from volforensic.evidence.containers.container import ContainerFacts, Reference, parent_mismatch
 from volforensic.evidence.recipes import MOST_PARENTS, RAW, DiskRecipe, FilePart
 from volforensic.evidence.source import Source
 from volforensic.record import Problem, text
@@ -97,7 +97,11 @@ class DiskOpener(NamedTuple):
         seen: set[tuple[int, int]] = set()
         following: Path | None = path
         while following is not None:
-            part = self._part(following, is_named=not chain)
+            part = self._part(
+                following, is_named=not chain, as_raw=_says_raw(chain[-1].facts) if chain else self.as_raw
+            )
+            if chain and (wrong := parent_mismatch(chain[-1].facts, part.facts)):
+                self.note(Problem(stage="source", reason=f"{path.name}: {wrong}"))
             pin = part.files[0].source.pin
             if (pin.device, pin.inode) in seen or len(chain) >= MOST_PARENTS:
                 raise SourceError(str(path), f"stands on itself: {following} comes a second time among its parents")
@@ -112,10 +116,10 @@ class DiskOpener(NamedTuple):
         descriptors = tuple(file.descriptor for file in files)
         return OpenedDisk(path, sources[0].kind, _recipe(chain), chain[0].facts, sources, descriptors)
 
-    def _part(self, path: Path, *, is_named: bool) -> _Part:
+    def _part(self, path: Path, *, is_named: bool, as_raw: bool) -> _Part:
         source = self._opened(path)
         plain = OpenFile.of(source)
-        if self.as_raw and is_named:
+        if as_raw:
             return _Part(ContainerFacts(kind=RAW, size=plain.size), (plain,))
         files = [self.unpack(source) or plain]
         facts = self._look(path, files)
@@ -189,6 +193,11 @@ class DiskOpener(NamedTuple):
             size = "no size" if facts is None else f"a disk of {facts.size} bytes"
             raise SourceError(str(path), f"its container says that it holds {size}", "See --raw")
         return facts
+
+
+def _says_raw(facts: ContainerFacts) -> bool:
+    """Return whether a disk says that the one below it is plain: then what that one looks like is not believed."""
+    return facts.details.get("backing format") == "raw"
 
 
 def _recipe(chain: Sequence[_Part]) -> DiskRecipe:

@@ -68,7 +68,7 @@ class ExtInodes:
         inode = self.read(number)
         if not inode.flags & ATTRIBUTE_INODE:
             raise ValueError(f"inode {number} holds no value of an attribute")
-        block_map = self.block_map(inode, size)
+        block_map = self.block_map(inode, max(size, int.from_bytes(inode.raw[4:8], "little")))
         place = block_map.runs[0][1] * self.block_size if block_map.runs else 0
         value = self._window.read_at(place, size) if place else b""
         if block_map.problems or len(value) < size:

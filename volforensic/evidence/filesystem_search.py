@@ -13,7 +13,11 @@ from volforensic.evidence.signatures import Filesystem, recognise
 from volforensic.evidence.superblock_places import SIGNATURES, Claim
 from volforensic.record import Problem
 
+MOST_BYTES = 16 << 40
+"""How much is searched at most, in bytes."""
+
 _PIECE = 4 << 20
+_ZEROS = bytes(_PIECE)
 _SECTOR = 512
 _MOST_LOOKS = 200_000
 _MOST_CLAIMS = 20_000
@@ -41,18 +45,25 @@ class FoundFilesystem(NamedTuple):
     inside: int | None = None
 
 
-def search_filesystems(window: Window, begin_item: Callable[[int], None]) -> Iterator[FoundFilesystem | Problem]:
+def search_filesystems(
+    window: Window, begin_item: Callable[[int], None], most: int = MOST_BYTES
+) -> Iterator[FoundFilesystem | Problem]:
     """Yield the filesystems in the window by their first byte, then what was not searched.
 
-    ``begin_item`` is told the byte that has been reached, now and then.
+    ``begin_item`` is told the byte that has been reached, now and then. Bytes behind the first ``most`` are not
+    searched: a disk may say of itself that it has an exbibyte.
     """
     search = _Search(window)
-    for position in range(0, window.length, _PIECE):
+    for position in range(0, min(window.length, most), _PIECE):
         begin_item(position)
         for start, piece in search.read(position):
-            search.look_at(start, piece)
+            if piece != _ZEROS[: len(piece)]:
+                search.look_at(start, piece)
     yield from _apart(sorted(search.found.values(), key=lambda one: (one.offset, -one.length)), window)
     yield from search.problems()
+    if window.length > most:
+        reason = f"only the first {most} bytes were searched for filesystems"
+        yield _told(reason, most, window.length - most, lost=True)
 
 
 class _Search:

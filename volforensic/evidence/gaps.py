@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from volforensic.evidence.filesystem_search import FoundFilesystem, search_filesystems
+from volforensic.evidence.filesystem_search import MOST_BYTES, FoundFilesystem, search_filesystems
 from volforensic.evidence.partition import Partition
 from volforensic.evidence.reader import Window
 from volforensic.record import Problem
@@ -35,16 +35,17 @@ def find_gaps(size: int, partitions: Sequence[Partition], smallest: int = SMALLE
 
 
 def found_partitions(
-    window: Window, gap: Gap, first_number: int, begin_item: Callable[[int], None]
+    window: Window, gap: Gap, first_number: int, begin_item: Callable[[int], None], most: int = MOST_BYTES
 ) -> Iterator[Partition | Problem]:
     """Yield each filesystem found in a gap of the window as a partition of the table ``found``, and what to say of it.
 
     ``first_number`` is the entry of the first one: they have no number, Linux makes no device of them.
+    ``most`` is how many bytes of the gap are searched.
     """
     place = Window(window.medium, window.offset + gap.offset, gap.length)
     inner: dict[int, list[FoundFilesystem]] = {}
     entry = first_number
-    for one in search_filesystems(place, begin_item):
+    for one in search_filesystems(place, begin_item, most):
         if isinstance(one, Problem):
             yield msgspec.structs.replace(one, offset=(one.offset or 0) + gap.offset)
         elif one.inside is not None:

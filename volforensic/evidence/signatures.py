@@ -14,6 +14,8 @@ import msgspec
 from volforensic.evidence.archive_signatures import ARCHIVES, archive_kind
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import (
+    KERNEL_MAY_KNOW,
+    UNKNOWN_FEATURES,
     btrfs_superblock,
     ext_superblock,
     squashfs_fault,
@@ -54,14 +56,20 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
     devices: int = 1
     device: int = 0
 
+    @property
+    def has_unknown_features(self) -> bool:
+        """Whether it is newer than its reader."""
+        return UNKNOWN_FEATURES in self.remark
 
-def recognise(window: Window) -> Filesystem | None:
+
+def recognise(window: Window, *, is_disk: bool = False) -> Filesystem | None:
     """Return the filesystem (or what else is known by a signature) at the start of the window, or None.
 
-    Archives are looked for only where the window is a whole disk; a filesystem that can be read goes before them.
+    Archives are looked for only where the window is a whole disk (``is_disk``); a filesystem that can be read goes
+    before them.
     """
     found = _filesystem(window)
-    archive = archive_kind(window) if window.offset == 0 and window.length == window.medium.size else ""
+    archive = archive_kind(window) if is_disk else ""
     if not archive:
         return found
     if found is None or found.type not in READABLE or found.unread:
@@ -111,7 +119,7 @@ def _ext(_head: bytes, window: Window) -> Filesystem | None:
         state = "the journal holds committed changes that are not in the filesystem yet"
     remark = copy.remark or _beyond(blocks << 10 + min(log_block_size, 6), window)
     if not remark and incompatible & ~_EXT_KNOWN:
-        remark = f"it has features that are not known: {incompatible & ~_EXT_KNOWN:#x}"
+        remark = f"{UNKNOWN_FEATURES}: {incompatible & ~_EXT_KNOWN:#x} ({KERNEL_MAY_KNOW})"
     unread = ""
     if incompatible & _EXT_JOURNAL_DEVICE:
         unread = "this is an external journal"
@@ -199,7 +207,7 @@ def _luks(head: bytes, _window: Window) -> Filesystem | None:
 
 def _lvm(head: bytes, _window: Window) -> Filesystem | None:
     if any(head[sector * 512 : sector * 512 + 8] == b"LABELONE" for sector in range(4)):
-        return Filesystem(type="lvm2", unread="LVM physical volumes are not supported")
+        return Filesystem(type="lvm2")
     return None
 
 
@@ -262,7 +270,7 @@ def _raid(head: bytes, window: Window) -> Filesystem | None:
     magic = b"\xfc\x4e\x2b\xa9"
     at_end = window.read_at(window.length - 65536 & ~65535, 4)
     if magic in (head[:4], head[4096:4100], at_end):
-        return Filesystem(type="linux_raid", unread="RAID members are not supported")
+        return Filesystem(type="linux_raid")
     return None
 
 

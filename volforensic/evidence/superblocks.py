@@ -20,6 +20,9 @@ _EXT_METADATA_CHECKSUMS, _EXT_CLUSTERS, _EXT_WIDE = 0x400, 0x200, 0x80
 _BTRFS_PLACES = (64 << 10, 64 << 20, 256 << 30)
 _BTRFS_SIZE = 4096
 _ALL_ONES = 0xFFFFFFFF
+UNKNOWN_FEATURES = "it has features that are not known"
+"""Begins what is said of a filesystem that is newer than its reader."""
+KERNEL_MAY_KNOW = "--kernel-view lets the kernel read it, if that knows them"
 
 
 class SuperblockCopy(NamedTuple):

@@ -8,7 +8,19 @@ import pytsk3
 
 from volforensic.evidence.ext import EXT_KINDS, ExtReader
 from volforensic.evidence.ext_geometry import UnknownGeometryError
-from volforensic.evidence.node import NEVER_ENDED, SLASH_IN_NAME, Extent, FileType, Listed, Node, Runs, checked_runs
+from volforensic.evidence.ext_orphans import name_of
+from volforensic.evidence.iso_check import trees
+from volforensic.evidence.node import (
+    NEVER_ENDED,
+    SLASH_IN_NAME,
+    Extent,
+    FileType,
+    Listed,
+    Node,
+    Runs,
+    VolumeRemark,
+    checked_runs,
+)
 from volforensic.evidence.reader import Window
 
 _TYPES: dict[int, FileType] = {
@@ -25,8 +37,13 @@ _NAME_ALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_ALLOC)
 _META_ALLOCATED = int(pytsk3.TSK_FS_META_FLAG_ALLOC)
 # Checked against the kernel: a run reads as NUL bytes where either flag is set, not where both are.
 _HOLE = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER) | int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE)
+_FILLER = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER)
 _DATA_ATTRIBUTES = {1, 128}  # TSK_FS_ATTR_TYPE_DEFAULT and NTFS's unnamed $DATA
 _NON_RESIDENT = int(pytsk3.TSK_FS_ATTR_NONRES)  # the bytes lie in blocks, not in the inode
+_DATA_KINDS = {128, 144}  # NTFS's attributes of data and of indexes: its own files may have only these
+_FILE_NAME = 48
+_FIRST_NTFS_INODE = 24  # those before are the filesystem's own
+_META_IN_USE = int(pytsk3.TSK_FS_META_FLAG_ALLOC) | int(pytsk3.TSK_FS_META_FLAG_USED)
 _READ_SIZE = 1 << 20
 _WITH_ORPHANS = int(pytsk3.TSK_FS_TYPE_NTFS) | int(pytsk3.TSK_FS_TYPE_FAT_DETECT) | int(pytsk3.TSK_FS_TYPE_EXFAT)
 
@@ -58,6 +75,10 @@ class TskReader:
         self._skipped = skipped
         self._filesystem: Any = pytsk3.FS_Info(_Image(window))
         self._block_size = int(self._filesystem.info.block_size)
+        self._is_ntfs = bool(int(self._filesystem.info.ftype) & int(pytsk3.TSK_FS_TYPE_NTFS))
+        self._is_iso = bool(int(self._filesystem.info.ftype) & int(pytsk3.TSK_FS_TYPE_ISO9660))
+        self._reached: set[int] = set()
+        self._places: set[int] = set()
 
     def root(self) -> Node:
         """Return the root directory."""
@@ -75,6 +96,8 @@ class TskReader:
             if meta is not None and int(meta.type) in _VIRTUAL:
                 continue
             self._begin_item(inode)
+            if self._is_ntfs:
+                self._reached.add(inode)
             allocated = bool(int(name.flags) & _NAME_ALLOCATED)
             yield self._listed(file, text, inode, allocated=allocated)
 
@@ -87,6 +110,32 @@ class TskReader:
                     inode = int(file.info.name.meta_addr)
                     self._begin_item(inode)
                     yield self._listed(file, name, inode, allocated=False)
+        if self._is_ntfs:
+            yield from self._in_use()
+
+    def _in_use(self) -> Iterator[Listed]:
+        """Yield the records of NTFS that are in use and have a name, to which no directory led: names were lost."""
+        for inode in range(_FIRST_NTFS_INODE, int(self._filesystem.info.last_inum)):
+            if inode in self._reached:
+                continue
+            self._begin_item(inode)
+            try:
+                file = self._filesystem.open_meta(inode)
+                is_lost = int(file.info.meta.flags) & _META_IN_USE == _META_IN_USE and _FILE_NAME in _kinds(file)
+            except OSError:
+                continue  # a record that was never used
+            if is_lost:
+                yield self._listed(file, name_of(inode), inode, allocated=True)
+
+    def remarks(self) -> Iterator[VolumeRemark]:
+        """Yield what the directory trees of an ISO 9660 hold that was not listed, and what is damaged in them."""
+        for tree in trees(self._window) if self._is_iso else ():
+            missing = sorted(tree.files - self._places)
+            if missing:
+                reason = f"{len(missing)} files of the {tree.name} were not listed, the first is at byte {missing[0]}"
+                yield VolumeRemark(reason, is_loss=True)
+            for problem in tree.problems:
+                yield VolumeRemark(f"{tree.name}: {problem}", is_loss=True)
 
     def chunks(self, tree: int, inode: int) -> Iterator[tuple[int, bytes]]:
         """Yield a file's bytes through TSK: inline data, compressed or otherwise without runs."""
@@ -123,6 +172,8 @@ class TskReader:
         kind = _TYPES.get(int(meta.type), "unknown")
         size = max(0, int(meta.size))
         runs = self._extents(file, size) if kind == "file" else Runs(())
+        if self._is_iso and runs.extents:
+            self._places.add(runs.extents[0].source_offset - self._window.offset)
         return Node(
             inode=int(meta.addr),
             type=kind,
@@ -142,14 +193,27 @@ class TskReader:
         )
 
     def _extents(self, file: Any, size: int) -> Runs:
+        if self._is_ntfs and not _DATA_KINDS & _kinds(file):
+            return Runs((), ("it has no data: an attribute of it was lost",))
         if not size:
             return Runs(())
         for attribute in file:
             if int(attribute.info.type) in _DATA_ATTRIBUTES and not attribute.info.name:
                 if int(attribute.info.flags) & _NON_RESIDENT:
-                    return checked_runs(self._runs(attribute), size, self._window)
+                    runs = checked_runs(self._runs(attribute), size, self._window)
+                    return runs._replace(problems=(*runs.problems, *self._uncovered(attribute, size)))
                 return Runs(None)
         return Runs(None)
+
+    def _uncovered(self, attribute: Any, size: int) -> Iterator[str]:
+        """Yield what is wrong where the runs of a file, its holes among them, do not hold all bytes that it has."""
+        named = 0
+        for run in attribute:  # a filler stands for runs that no record names
+            if not int(run.flags) & _FILLER:
+                begin, end = int(run.offset) * self._block_size, (int(run.offset) + int(run.len)) * self._block_size
+                named += max(0, min(end, size) - begin)
+        if named < size:
+            yield f"its runs hold {named} of its {size} bytes"
 
     def _runs(self, attribute: Any) -> Iterator[Extent]:
         for run in attribute:
@@ -169,6 +233,10 @@ def open_with_tsk(
         with contextlib.suppress(UnknownGeometryError):
             return ExtReader(window, begin_item, skipped)
     return TskReader(window, begin_item, skipped)
+
+
+def _kinds(file: Any) -> set[int]:
+    return {int(attribute.info.type) for attribute in file}
 
 
 def _nanoseconds(seconds: int, fraction: int) -> int:

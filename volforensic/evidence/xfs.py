@@ -19,10 +19,11 @@ from volforensic.evidence.node import (
     type_problems,
 )
 from volforensic.evidence.reader import Window
+from volforensic.evidence.xfs_core import LOCAL, Inode, XfsError
 from volforensic.evidence.xfs_deleted import RemovedName, removed_names
 from volforensic.evidence.xfs_directory import DirectoryEntry, block_entries, block_names, is_checked, short_entries
 from volforensic.evidence.xfs_groups import XfsGroups
-from volforensic.evidence.xfs_inodes import LOCAL, Inode, Run, XfsError, XfsInodes
+from volforensic.evidence.xfs_inodes import Run, XfsInodes
 from volforensic.evidence.xfs_nodes import XfsNodes
 from volforensic.evidence.xfs_orphans import XfsOrphans
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from volforensic.evidence.bad_sectors import around, read_around
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
-from volforensic.evidence.xfs_inodes import XfsError
+from volforensic.evidence.xfs_core import XfsError
 from volforensic.evidence.xfs_superblocks import superblock_fault, xfs_superblock
 
 UNLINKED_LISTS = 64
@@ -56,7 +56,10 @@ class XfsGroups:
         self._read_only = struct.unpack_from(">I", raw, 212)[0]
         self.has_sparse_inodes = self.is_checked and bool(struct.unpack_from(">I", raw, 216)[0] & _SPARSE_INODES)
         # Inodes without a name that are the filesystem's own: the realtime bitmap and summary, the quotas.
-        self.own_inodes = frozenset(int.from_bytes(raw[place : place + 8], "big") for place in (64, 72, 160, 168, 232))
+        self.own_inodes = {int.from_bytes(raw[place : place + 8], "big") for place in (64, 72, 160, 168, 232)}
+        if copy.remark:  # a copy may not know them: mkfs puts the first two behind the root
+            root = struct.unpack_from(">Q", raw, 56)[0]
+            self.own_inodes |= {root + 1, root + 2}
         sizes = (self.block_size, self._sector_size)
         if any(size & (size - 1) or not 512 <= size <= 65536 for size in sizes) or not self.group_blocks:
             raise XfsError(f"the superblock says that a block has {self.block_size} bytes")

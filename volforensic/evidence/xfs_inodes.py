@@ -18,56 +18,21 @@ from volforensic.evidence.node import Extent
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_attributes import block_attributes, short_attributes
+from volforensic.evidence.xfs_core import BTREE, EXTENTS, INODE_CHECKSUM, LOCAL, OWN_NUMBER, Inode, XfsError, decoded
 from volforensic.evidence.xfs_superblocks import xfs_superblock
 
-LOCAL, EXTENTS, BTREE = 1, 2, 3
-_CORE = struct.Struct(">2sHBBHIII12x8s8s8sQQ4xIHB7xH")
 _RECORD = struct.Struct(">QQ")
-_INODE_CHECKSUM, _TREE_CHECKSUM, _NUMBER = 100, 64, 152
+_TREE_CHECKSUM = 64
 _META_UUID = 4
 _LARGEST_FILE = (1 << 63) - 1
-_DAX, BIG_TIME, MANY_EXTENTS = 1, 1 << 3, 1 << 4
 _INODES_AT_ONCE = 64
 _CACHE_BYTES = 64 << 20
 _MOST_VERDICTS = 1 << 18
 _USED = b"IN"
 _DEEPEST = 9
 _SHORT_HEADER, _LONG_HEADER = 24, 72
-EPOCH_OF_BIG_TIME = (1 << 31) * 1_000_000_000
 _MOST_RECORDS = 1 << 20
 _MOST_ATTRIBUTE_RUNS = 1 << 12
-
-
-class XfsError(ValueError):
-    """A structure of the filesystem cannot be what it says."""
-
-
-class Inode(NamedTuple):
-    """What an inode's core says (times in nanoseconds since 1970 UTC), its data fork, whether its checksum is right.
-
-    ``own_number`` is the number that it says itself.
-    """
-
-    number: int
-    mode: int
-    format: int
-    uid: int
-    gid: int
-    links: int
-    accessed: int
-    modified: int
-    changed: int
-    created: int | None
-    size: int
-    blocks: int
-    extents: int
-    fork: bytes
-    is_sound: bool
-    flags: int
-    attribute_format: int
-    attribute_extents: int
-    attribute_fork: bytes
-    own_number: int
 
 
 class Run(NamedTuple):
@@ -145,7 +110,7 @@ class XfsInodes:
         raw = data[offset : offset + self.inode_size]
         if not raw.startswith(b"IN"):
             raise XfsError(f"there is no inode {number}: its place holds something else")
-        return self._decode(number, raw)
+        return decoded(number, raw)
 
     def _read_piece(self, group: int, number: int) -> _Piece:
         size = self.inode_size
@@ -165,15 +130,15 @@ class XfsInodes:
         if not self.has_checksums:
             return b"\1" * count
         cleared = bytearray(data[: count * size])
-        for place in range(_INODE_CHECKSUM, _INODE_CHECKSUM + 4):
+        for place in range(INODE_CHECKSUM, INODE_CHECKSUM + 4):
             cleared[place::size] = bytes(count)
         verdicts = bytearray(b"\1" * count)
         for number in range(count):
             start = number * size
             if data.startswith(_USED, start) and data[start + 2 : start + 4] != b"\0\0":
-                stored = data[start + _INODE_CHECKSUM : start + _INODE_CHECKSUM + 4]
+                stored = data[start + INODE_CHECKSUM : start + INODE_CHECKSUM + 4]
                 found = padded_crc32c(bytes(cleared[start : start + size]))
-                is_own = data[start + _NUMBER : start + _NUMBER + 8] == (first + number).to_bytes(8, "big")
+                is_own = data[start + OWN_NUMBER : start + OWN_NUMBER + 8] == (first + number).to_bytes(8, "big")
                 verdicts[number] = found != int.from_bytes(stored, "little") or not is_own
         return bytes(verdicts)
 
@@ -253,39 +218,6 @@ class XfsInodes:
             return None
         return int(group * self._group_blocks + within)
 
-    def _decode(self, number: int, raw: bytes) -> Inode:
-        _, mode, version, form, old_links, uid, gid, links, *times = _CORE.unpack_from(raw)
-        accessed, modified, changed, size, blocks, extents, attribute_extents, fork_end, own_flags = times
-        is_new = version >= 3
-        flags = struct.unpack_from(">Q", raw, 120)[0] if is_new else 0
-        literal = 176 if is_new else 100
-        end = literal + fork_end * 8 if fork_end else len(raw)
-        if flags & MANY_EXTENTS:
-            extents = struct.unpack_from(">Q", raw, 24)[0]
-        is_big = bool(flags & BIG_TIME)
-        return Inode(
-            number=number,
-            mode=mode,
-            format=form,
-            uid=uid,
-            gid=gid,
-            links=links if version > 1 else old_links,
-            accessed=_nanoseconds(accessed, is_big=is_big),
-            modified=_nanoseconds(modified, is_big=is_big),
-            changed=_nanoseconds(changed, is_big=is_big),
-            created=_nanoseconds(raw[144:152], is_big=is_big) if is_new else None,
-            size=size,
-            blocks=blocks,
-            extents=extents,
-            fork=raw[literal:end],
-            is_sound=not is_new or checksum_is_right(raw, _INODE_CHECKSUM),
-            flags=own_flags | (flags & _DAX) << 16,
-            attribute_format=raw[83],
-            attribute_extents=struct.unpack_from(">I", raw, 76)[0] if flags & MANY_EXTENTS else attribute_extents,
-            attribute_fork=raw[end:] if fork_end else b"",
-            own_number=struct.unpack_from(">Q", raw, _NUMBER)[0] if is_new else number,
-        )
-
     def _records(self, inode: Inode, problems: list[str], visited: set[int]) -> Iterator[tuple[int, int]]:
         if inode.format == EXTENTS:
             count = min(inode.extents, len(inode.fork) // 16)
@@ -330,10 +262,3 @@ def _attribute_inode(inode: Inode) -> Inode:
     """Return the inode with its attribute fork in place of its data."""
     form, extents = inode.attribute_format, inode.attribute_extents
     return inode._replace(format=form, extents=extents, fork=inode.attribute_fork, blocks=0, mode=0)
-
-
-def _nanoseconds(raw: bytes, *, is_big: bool) -> int:
-    if is_big:
-        return int.from_bytes(raw, "big") - EPOCH_OF_BIG_TIME
-    seconds, fraction = struct.unpack(">iI", raw)
-    return int(seconds * 1_000_000_000 + (fraction if fraction < 1_000_000_000 else 0))

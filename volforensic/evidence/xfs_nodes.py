@@ -12,16 +12,8 @@ from volforensic.evidence.node import DEVICES, LINK_TARGET_LIMIT, TYPES, Extent,
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import checksum_is_right
 from volforensic.evidence.xfs_attributes import short_attributes
-from volforensic.evidence.xfs_inodes import (
-    BIG_TIME,
-    EPOCH_OF_BIG_TIME,
-    EXTENTS,
-    LOCAL,
-    MANY_EXTENTS,
-    Inode,
-    XfsError,
-    XfsInodes,
-)
+from volforensic.evidence.xfs_core import BIG_TIME, EPOCH_OF_BIG_TIME, EXTENTS, LOCAL, MANY_EXTENTS, Inode, XfsError
+from volforensic.evidence.xfs_inodes import XfsInodes
 
 _LINK_MAGIC = b"XSLM"
 _LINK_HEADER, _LINK_CHECKSUM = 56, 12

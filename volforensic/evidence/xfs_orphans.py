@@ -12,9 +12,10 @@ from volforensic.evidence.ext_orphans import name_of
 from volforensic.evidence.links import LinkCounts
 from volforensic.evidence.node import NEVER_ENDED, Extent, Listed, Node, checked_runs
 from volforensic.evidence.reader import Window
+from volforensic.evidence.xfs_core import METADATA, Inode, XfsError
 from volforensic.evidence.xfs_deleted import RemovedName
 from volforensic.evidence.xfs_groups import XfsGroups, unlinked_lists
-from volforensic.evidence.xfs_inodes import Inode, XfsError, XfsInodes
+from volforensic.evidence.xfs_inodes import XfsInodes
 
 _END = 0xFFFFFFFF
 _CHUNK = (1 << 64) - 1
@@ -155,13 +156,19 @@ class XfsOrphans:
                 lowest = left & -left
                 left ^= lowest
                 number = first + lowest.bit_length() - 1
-                if number in self._own or self._reached_from(number) & 1:
+                if number in self._own or self._reached_from(number) & 1 or self._is_metadata(number):
                     continue
                 listed = self._listed(number)
                 kind = listed.node.type if listed.node else "unknown"
                 if (kind == "directory") == is_directory:
                     self.reach(number)
                     yield listed
+
+    def _is_metadata(self, number: int) -> bool:
+        try:
+            return number not in self._skipped and bool(self._inodes.read(number).flags & METADATA)
+        except (XfsError, OSError):
+            return False
 
     def _reached_from(self, first: int) -> int:
         """Return which of the 64 inodes from this one on were reached, a bit each."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from volforensic.evidence.bad_sectors import around
 from volforensic.evidence.reader import Window
-from volforensic.evidence.superblocks import SuperblockCopy, checksum_is_right
+from volforensic.evidence.superblocks import KERNEL_MAY_KNOW, UNKNOWN_FEATURES, SuperblockCopy, checksum_is_right
 
 _LARGEST_SECTOR = 32 << 10
 _CHECKSUM = 224
@@ -77,7 +77,7 @@ def feature_remark(raw: bytes) -> str:
         remarks.append("it is marked as in need of repair (NEEDSREPAIR)")
     if unknown:
         names = ", ".join(_INCOMPATIBLE.get(1 << bit, f"{1 << bit:#x}") for bit in range(32) if unknown >> bit & 1)
-        remarks.append(f"it has features that are not known: {names}")
+        remarks.append(f"{UNKNOWN_FEATURES}: {names} ({KERNEL_MAY_KNOW})")
     return "; ".join(remarks)
 
 

@@ -4,6 +4,8 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 
+import msgspec
+
 from volforensic.evidence.free_space import (
     MOST_RUNS,
     RUNS_AT_ONCE,
@@ -107,7 +109,29 @@ def _of_volume(pool: Pool, source: SourceHandle, volume: Volume) -> Iterator[Fre
         )
         yield space
         return
-    task = Task(
+    space.is_known = True
+    for part in _devices(volume):
+        for message in pool.run(_task(source, part, kind)):
+            if isinstance(message, Failure):
+                reason = f"the free space of the {kind} filesystem could not be read: {message.reason}"
+                yield Problem(stage="free space", reason=reason, volume=volume.index)
+                yield _empty(volume)
+                return
+            space.add(message)
+            yield from message.problems
+    yield space
+
+
+def _devices(volume: Volume) -> list[Volume]:
+    """Return the volume once for each device of its filesystem, in order: each tells what is free."""
+    devices = sorted(volume.devices, key=lambda device: device.offset)
+    return [msgspec.structs.replace(volume, offset=device.offset, length=device.length) for device in devices] or [
+        volume
+    ]
+
+
+def _task(source: SourceHandle, volume: Volume, kind: str) -> Task:
+    return Task(
         function="volforensic.evidence.free_space:read_free_space",
         arguments=SpaceArguments(
             volume=volume.index, offset=volume.offset, length=volume.length, kind=kind, devices=volume.devices
@@ -117,16 +141,6 @@ def _of_volume(pool: Pool, source: SourceHandle, volume: Volume) -> Iterator[Fre
         limits=_LIMITS,
         check=_SpaceCheck(volume),
     )
-    space.is_known = True
-    for message in pool.run(task):
-        if isinstance(message, Failure):
-            space = _empty(volume)
-            reason = f"the free space of the {kind} filesystem could not be read: {message.reason}"
-            yield Problem(stage="free space", reason=reason, volume=volume.index)
-            continue
-        space.add(message)
-        yield from message.problems
-    yield space
 
 
 def _empty(volume: Volume) -> FreeSpace:

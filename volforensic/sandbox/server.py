@@ -20,7 +20,19 @@ from volforensic.sandbox.worker import Descriptors, Work, run
 
 MESSAGE_LIMIT = 64 << 10
 _GARBAGE_AFTER = 100_000  # objects: circles are rare here, and looking for them is not free
-_CODECS = ("ascii", "latin_1", "utf_8", "utf_8_sig", "utf_16", "utf_16_be", "utf_16_le", "utf_32_le", "cp1252")
+_CODECS = (
+    "ascii",
+    "latin_1",
+    "utf_8",
+    "utf_8_sig",
+    "utf_16",
+    "utf_16_be",
+    "utf_16_le",
+    "utf_32_le",
+    "cp1252",
+    "unicode_escape",
+    "raw_unicode_escape",
+)
 _DESCRIPTORS = 3 + MOST_SOURCE_DESCRIPTORS
 _HIGHEST_DESCRIPTOR = 1 << 20
 

@@ -62,3 +62,13 @@ class ContainerFacts(msgspec.Struct, frozen=True, kw_only=True):
     hashes: dict[str, str] = {}
     details: dict[str, str] = {}
     problems: list[Problem] = []
+
+
+def parent_mismatch(child: ContainerFacts, parent: ContainerFacts) -> str:
+    """Return why the one does not have the other as its parent, by VMDK's content ids; "" where nothing says so."""
+    wanted, found = child.details.get("parent CID", ""), parent.details.get("CID", "")
+    if not wanted or wanted.lower().lstrip("0") == found.lower().lstrip("0"):
+        return ""
+    return (
+        f"vmdk: the parent's content id is {found or 'not known'} and not {wanted}: it was changed, or is another disk"
+    )

@@ -16,6 +16,7 @@ from volforensic.medium import Medium
 _PAGE = 32 << 10
 _PAGES_KEPT = 512
 _NOTED_MOST = 10_000
+_TOLD_TOGETHER = 4096
 
 
 class Piece(NamedTuple):
@@ -92,26 +93,33 @@ class Pages:
 
 
 class Noted:
-    """Tells of each lost range once, however often and in whatever parts it is asked for."""
+    """Tells of each range once, in whatever parts it is asked for: of what is lost, and of what is odd."""
 
     def __init__(self, note: NoteFault) -> None:
         """Begin with nothing told."""
         self._note = note
-        self._starts: list[int] = []
-        self._ends: list[int] = []
+        self._told: dict[bool, tuple[list[int], list[int]]] = {True: ([], []), False: ([], [])}
+
+    def knows(self, position: int, length: int, *, lost: bool = True) -> bool:
+        """Return whether the range was told, or nothing more is: after ten thousand of them only ``EIO`` tells."""
+        starts, ends = self._told[lost]
+        index = bisect.bisect_right(starts, position)
+        is_told = index > 0 and ends[index - 1] >= position + length
+        return is_told or len(starts) >= _NOTED_MOST
 
     def tell(self, position: int, length: int, reason: str, *, lost: bool = True) -> None:
-        """Note a range of the disk unless it was told; after ten thousand of them only ``EIO`` tells."""
-        end = position + length
-        index = bisect.bisect_right(self._starts, position)
-        if (index and self._ends[index - 1] >= end) or len(self._starts) >= _NOTED_MOST:
+        """Note a range of the disk unless it was told."""
+        if self.knows(position, length, lost=lost):
             return
+        starts, ends = self._told[lost]
+        end = position + length
         self._note(Fault(position=position, length=length, reason=reason, lost=lost))
-        if index and self._ends[index - 1] >= position:
-            self._ends[index - 1] = end
+        index = bisect.bisect_right(starts, position)
+        if index and ends[index - 1] >= position:
+            ends[index - 1] = max(end, ends[index - 1])
         else:
-            self._starts.insert(index, position)
-            self._ends.insert(index, end)
+            starts.insert(index, position)
+            ends.insert(index, end)
 
 
 class MappedMedium:
@@ -151,14 +159,14 @@ class MappedMedium:
 
     def _fetched(self, position: int, piece: Piece) -> bytes:
         if piece.reason:
-            self._tell_whole(position, piece.reason)
+            self._tell_whole(position, piece.length, piece.reason)
             raise unreadable(piece.reason)
         if piece.medium is None:
             return bytes(piece.length)
         try:
             data = piece.medium.read_at(piece.offset, piece.length)
         except StoredError as error:
-            self._tell_whole(position, error.strerror)
+            self._tell_whole(position, piece.length, error.strerror)
             raise
         if len(data) == piece.length:
             return data
@@ -169,10 +177,18 @@ class MappedMedium:
         self._noted.tell(position + len(data), missing, reason)
         raise unreadable(reason)
 
-    def _tell_whole(self, position: int, reason: str) -> None:
-        """Tell of a lost piece as far as it goes, not only as far as was asked for: one fault, not one a sector."""
-        length = min(self._find(position).length, self._size - position)
-        self._noted.tell(position, length, reason)
+    def _tell_whole(self, position: int, length: int, reason: str) -> None:
+        """Tell of what is lost as far as it goes, not only as far as was asked for: one fault, not one a sector."""
+        if self._noted.knows(position, length):
+            return
+        piece = self._find(position)
+        end = position + piece.length
+        for _ in range(_TOLD_TOGETHER if piece.reason else 0):
+            following = self._find(end) if end < self._size else None
+            if following is None or following.reason != reason:
+                break
+            end += following.length
+        self._noted.tell(position, min(end, self._size) - position, reason)
 
 
 def _continues(run: Piece, piece: Piece) -> bool:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from volforensic.evidence.containers import packed
+from volforensic.evidence.containers.checking import NoParent, table_problems
 from volforensic.evidence.containers.container import ContainerFacts, NamedFile, NoteFault, Reference
 from volforensic.evidence.containers.mapped import MappedMedium, Noted, Pages, Piece, StoredError, Unit
 from volforensic.evidence.containers.qcow2_header import MAGIC, backing_name, file_name
@@ -59,6 +60,7 @@ def look(files: Sequence[NamedFile]) -> ContainerFacts:
     end, size = header.l1_offset + 8 * header.l1_size, files[0].medium.size
     reason = f"qcow: the L1 table ends at byte {end}, in a file of {size} bytes"
     problems = [Problem(stage="source", reason=reason)] if end > size else []
+    problems += table_problems(header.size, Clusters(header, files[0].medium, NoParent()).find)
     return ContainerFacts(kind="qcow", size=header.size, references=references, details=details, problems=problems)
 
 
@@ -123,10 +125,12 @@ class Clusters:
         if not entry:
             return self._below(position, rest)
         if entry & _COMPRESSED:
+            offset = self._packed_place(entry)[0]
+            if offset >= self._pages.size:
+                return Piece(rest, reason=f"qcow: clusters lie outside the file, which has {self._pages.size} bytes")
             return Piece(rest, Unit(self._unpacked, entry), start)
         if entry + start >= self._pages.size:
-            reason = f"qcow: a cluster is said to be at byte {entry}, in a file of {self._pages.size} bytes"
-            return Piece(rest, reason=reason)
+            return Piece(rest, reason=f"qcow: clusters lie outside the file, which has {self._pages.size} bytes")
         return Piece(rest, self._file, entry + start)
 
     def _read_table(self, index: int) -> int | str:
@@ -149,14 +153,15 @@ class Clusters:
             return Piece(length, reason=f"qcow: the backing file {text(self._header.backing_file)} is missing")
         return Piece(length)
 
+    def _packed_place(self, entry: int) -> tuple[int, int]:
+        """Return offset and size of a compressed cluster."""
+        bits = 63 - self._header.cluster_bits
+        return entry & (1 << bits) - 1, entry >> bits & self._cluster - 1
+
     def _unpack(self, entry: int) -> bytes:
         """Return the cluster that a compressed cluster's entry means."""
-        bits = 63 - self._header.cluster_bits
-        offset, size = entry & (1 << bits) - 1, entry >> bits & self._cluster - 1
-        raw = self._file.read_at(offset, size)
-        if not raw:
-            raise StoredError(f"qcow: a compressed cluster is said to be at byte {offset}, outside the file")
-        data = packed.inflated(raw, self._cluster)
+        offset, size = self._packed_place(entry)
+        data = packed.inflated(self._file.read_at(offset, size), self._cluster)
         if len(data) < self._cluster:
             raise StoredError(f"qcow: the compressed cluster at byte {offset} has {len(data)} bytes")
         return data

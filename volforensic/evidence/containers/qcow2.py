@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from volforensic.evidence.containers import packed
+from volforensic.evidence.containers.checking import NoParent, table_problems
 from volforensic.evidence.containers.container import ContainerFacts, NamedFile, NoteFault, Reference
 from volforensic.evidence.containers.mapped import MappedMedium, Noted, Pages, Piece, StoredError, Unit
 from volforensic.evidence.containers.naming import named_file
@@ -53,7 +54,11 @@ def look(files: Sequence[NamedFile]) -> ContainerFacts:
         size=header.size,
         references=references,
         details=_details(header, [sentence for sentence, is_whole in listed if is_whole]),
-        problems=[*_problems(files[0].medium, header), *(_problem(line) for line, is_whole in listed if not is_whole)],
+        problems=[
+            *_problems(files[0].medium, header),
+            *(_problem(line) for line, is_whole in listed if not is_whole),
+            *_table_problems(files, header),
+        ],
     )
 
 
@@ -65,10 +70,16 @@ def open_container(files: Sequence[NamedFile], parent: Medium | None, note: Note
     return MappedMedium(header.size, clusters.find, noted)
 
 
+def _data_file(header: Qcow2Header, files: Sequence[NamedFile]) -> NamedFile | None:
+    if header.data_file:
+        return named_file(files[1:], file_name(header.data_file))
+    return next(iter(files[1:]), None)
+
+
 def _data_medium(header: Qcow2Header, files: Sequence[NamedFile]) -> Medium:
     if not header.features & EXTERNAL_DATA:
         return files[0].medium
-    found = named_file(files[1:], file_name(header.data_file)) if header.data_file else next(iter(files[1:]), None)
+    found = _data_file(header, files)
     if found is None:
         name = text(header.data_file) or "(no name is stored)"
         raise Qcow2Error(f"the clusters are in an external data file that is missing: {name}")
@@ -109,6 +120,13 @@ def _problems(file: Medium, header: Qcow2Header) -> Iterator[Problem]:
         yield _problem("the header names no external data file", lost=False)
 
 
+def _table_problems(files: Sequence[NamedFile], header: Qcow2Header) -> Iterator[Problem]:
+    """Yield what the tables lose; nothing while the data file was not found yet."""
+    if not header.features & EXTERNAL_DATA or _data_file(header, files) is not None:
+        clusters = Clusters(header, files[0].medium, _data_medium(header, files), NoParent())
+        yield from table_problems(header.size, clusters.find)
+
+
 def _problem(reason: str, *, lost: bool = True) -> Problem:
     return Problem(stage="source", reason=f"qcow2: {reason}", lost=lost)
 
@@ -135,7 +153,8 @@ class Clusters:
         rest = self._coverage - start
         table = self._table(index)
         if isinstance(table, str):
-            return Piece(rest, reason=table)
+            has_entry = index < self._header.l1_size
+            return Piece(rest if has_entry else self._header.size - position, reason=table)
         if not table:
             return self._below(position, rest)
         number, start = divmod(start, self._cluster)
@@ -190,7 +209,7 @@ class Clusters:
         if self._has_external_data and offset + start != position:
             return Piece(length, reason=f"qcow2: a cluster is said to be at byte {offset} of the data file")
         if offset + start >= self._data.size:
-            reason = f"qcow2: a cluster is said to be at byte {offset}, in a file of {self._data.size} bytes"
+            reason = f"qcow2: clusters lie outside the file, which has {self._data.size} bytes"
             return Piece(length, reason=reason)
         return Piece(length, self._data, offset + start)
 
@@ -212,6 +231,9 @@ class Clusters:
         rest = self._cluster - start
         if self._has_external_data:
             return Piece(rest, reason="qcow2: a compressed cluster in an image with an external data file")
+        offset = descriptor & (1 << self._packed_bits) - 1
+        if offset >= self._pages.size:
+            return Piece(rest, reason=f"qcow2: clusters lie outside the file, which has {self._pages.size} bytes")
         return Piece(rest, Unit(self._unpacked, descriptor), start)
 
     def _unpack(self, descriptor: int) -> bytes:
@@ -219,8 +241,6 @@ class Clusters:
         offset = descriptor & (1 << self._packed_bits) - 1
         sectors = ((descriptor & _COMPRESSED - 1) >> self._packed_bits) + 1
         raw = self._file.read_at(offset, sectors * 512 - offset % 512)
-        if not raw:
-            raise StoredError(f"qcow2: a compressed cluster is said to be at byte {offset}, outside the file")
         unpack = packed.unpacked_zstd if self._header.compression == ZSTD else packed.inflated
         data = unpack(raw, self._cluster)
         if len(data) < self._cluster:

@@ -77,6 +77,11 @@ class Grains:
         self._coverage = geometry.table_entries * geometry.grain
         self._unpacked: Callable[[int], bytes] | None = None
 
+    @property
+    def capacity(self) -> int:
+        """Bytes of the disk that the extent is for."""
+        return self._geometry.capacity
+
     def unpack_with(self, unpack: Callable[[int, int], bytes]) -> None:
         """Take the grains as compressed: ``unpack`` gives one by its number and its place in the file."""
 
@@ -108,11 +113,10 @@ class Grains:
         place = self.place(number)
         if not isinstance(place, int):
             return self._unstored(place, position, length)
+        if place + (start if self._unpacked is None else 0) >= self._file.size:
+            return Piece(length, reason=f"vmdk: grains lie outside the file, which has {self._file.size} bytes")
         if self._unpacked is not None:
             return Piece(length, Unit(self._unpacked, number), start)
-        if place + start >= self._file.size:
-            reason = f"a grain is said to be at byte {place}, in a file of {self._file.size} bytes"
-            return Piece(length, reason=f"vmdk: {reason}")
         return Piece(length, self._file, place + start)
 
     def _unstored(self, state: str | Lost, position: int, length: int) -> Piece:

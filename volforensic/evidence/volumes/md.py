@@ -81,7 +81,7 @@ def _assembled(space: Medium, made: ArraySet, problems: list[Problem]) -> Mapped
     problems.extend(Problem(stage="layout", reason=f"{name}: {note}", lost=False) for note in made.notes)
     if not made.places:
         reason = f"{name}: none of its members is there, but spares, faulty ones or its journal"
-        problems.append(Problem(stage="layout", reason=reason))
+        problems.append(Problem(stage="layout", reason=reason, volume=made.members[0]))
         return None
     try:
         check_shape(made.shape)
@@ -116,9 +116,9 @@ def _notes(space: Medium, made: ArraySet) -> Iterator[tuple[str, bool]]:
     shape = made.shape
     missing = [place for place in range(shape.disks) if place not in made.places]
     if missing and shape.level in REDUNDANT:
-        yield f"degraded: {_numbers(missing)} missing, what they held is read from the others", False
+        yield f"degraded: {_numbers(missing)} missing: those bytes are read from the others", False
     elif missing:
-        yield f"{_numbers(missing)} missing: what they hold is lost", True
+        yield f"{_numbers(missing)} missing: those bytes are lost", True
     for place, part in sorted(made.places.items()):
         short = shape.level in REDUNDANT and part.superblock.data_offset + component_needed(shape) - part.member.length
         short = short or part.superblock.data_offset + part.superblock.data_size - part.member.length

@@ -25,17 +25,17 @@ class Part(NamedTuple):
 
 
 class ArraySet(NamedTuple):
-    """One array: the superblock that tells its shape, who has which place, and what is to be said of it."""
+    """One array: the superblock that tells its shape, who has which place, and what is to be said of it.
+
+    ``members`` are the indices of all volumes that belong to it, spares and stale ones too: none is a volume of its
+    own beside the array.
+    """
 
     shape: Superblock
     places: dict[int, Part]
     journals: list[Part]
+    members: list[int]
     notes: list[str]
-
-    @property
-    def members(self) -> list[int]:
-        """The indices of its volumes."""
-        return sorted(part.member.volume for part in self.places.values())
 
 
 def array_name(superblock: Superblock) -> str:
@@ -102,7 +102,9 @@ def _set(group: Sequence[Part], notes: list[str]) -> ArraySet:
     sound = [part for part in group if part.superblock.is_sound]
     trusted = [part for part in sound if _is_active(part)] or sound or list(group)
     shape = max(trusted, key=lambda part: (part.superblock.events, part.superblock.updated)).superblock
-    made = ArraySet(shape, {}, [part for part in group if part.superblock.role == JOURNAL], list(notes))
+    journals = [part for part in group if part.superblock.role == JOURNAL]
+    members = sorted(part.member.volume for part in group)
+    made = ArraySet(shape, {}, journals, members, list(notes))
     for part in sorted(group, key=lambda part: (not part.superblock.is_sound, part.superblock.is_replacement)):
         _place(made, part)
     return made
