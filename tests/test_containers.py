@@ -143,10 +143,11 @@ def test_podman(tmp_path: Path, root: str, has_lower: bool) -> None:  # noqa: FB
     assert f"{prefix(ONE[:12])}/etc/crontab" in found.sources("cron")
 
 
-def test_containerd_as_it_wrote_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("root", ["var/lib/containerd", "var/lib/rancher/k3s/agent/containerd"])
+def test_containerd_as_it_wrote_it(tmp_path: Path, root: str) -> None:
     layers: dict[int, Files] = {1: IMAGE, 2: {"etc/cron.d/two": b"2 2 * * * root /bin/two\n"}, 3: UPPER}
     layers |= {4: IMAGE, 5: {"srv/": b""}, 6: UPPER}
-    found = run(tmp_path, containerd(layers, unpacked(METADATA), unpacked(SNAPSHOTS)))
+    found = run(tmp_path, containerd(layers, unpacked(METADATA), unpacked(SNAPSHOTS), root))
     image = "docker.io/library/tiny:1"
     assert facts_of(found) == [
         ("containerd", "default", image, 3), ("containerd", "k8s.io/prod/web-0/nginx", image, 3)

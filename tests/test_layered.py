@@ -131,3 +131,12 @@ def test_no_layers_show_nothing() -> None:
     view = view_of(made(*DIRECTORIES), [])
     assert view.resolve(b"/").entry is None
     assert view.at(b"/d") is None
+
+
+def test_marks_are_looked_for_below_a_directory() -> None:
+    mark: tuple[Attribute, ...] = ("overlay_redirect",)
+    rows: list[Row] = [("/u", "directory", mark), ("/u/a", "directory", mark), ("/u/a/b", "file", mark),
+                       ("/u-x/a", "file", mark), ("/u0", "file", mark), ("/u/overlay_redirect", "file", ())]  # fmt: skip
+    found = made(*rows).marked(0, b"/u", "overlay_redirect")
+    assert [one.path for one in found] == [b"/u/a", b"/u/a/b"]
+    assert len(list(made(*rows).marked(0, b"", "overlay_redirect"))) == 5

@@ -15,6 +15,7 @@ from volforensic.collection.container_layers import (
 from volforensic.collection.container_stores import Store, find_stores
 from volforensic.collection.host import Container, Host
 from volforensic.collection.host_facts import HostFacts, read_facts
+from volforensic.collection.host_mounts import host_problem
 from volforensic.collection.layered import Hiding, LayeredNamespace, LayerIndex
 from volforensic.collection.namespace import HostPaths, Namespace, Tree
 from volforensic.evidence.attributes import Attribute
@@ -25,6 +26,7 @@ from volforensic.record import CONTAINER_PREFIX, Problem, Row, text_fields
 from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pool import Pool
 
+_MOST_CONTAINERS = 4000
 _SHORT = 12
 _HEXADECIMAL = re.compile(r"[0-9a-f]{13,}\Z")
 _NOT_IN_NAMES = re.compile(r"[^0-9A-Za-z_.-]")
@@ -51,6 +53,10 @@ def find_containers(evidence: Evidence, hosts: Sequence[Host]) -> Iterator[Host]
         books = Books(evidence.pool, evidence.source, evidence.volumes, namespace, evidence.note)
         is_stray = not host.facts.mounts and not host.facts.os
         found += ((number, one) for one in _of_host(books, find_stores(books, is_stray=is_stray)))
+    if len(found) > _MOST_CONTAINERS:
+        reason = f"{len(found)} containers on {len(hosts)} hosts (or snapshots of one): the first {_MOST_CONTAINERS}"
+        evidence.note(host_problem(hosts[0].root, f"{reason} are shown"))
+        del found[_MOST_CONTAINERS:]
     marks = _Marks(evidence.inventory)
     index = LayerIndex(evidence.inventory)
     for label, (number, one) in zip(_labels([one for _, one in found]), found, strict=True):

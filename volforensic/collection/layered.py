@@ -15,7 +15,7 @@ from volforensic.inventory.store import Inventory
 
 _WHITEOUT_DEVICE = (0, 0)
 _HIDING, _OPAQUE_NAME = b".wh.", b".wh..wh..opq"
-_MOST_STACKS = 4096
+_MOST_STACKS = 20_000
 _MOST_PATTERNS = 64
 _MOST_CANDIDATES = 100_000
 
@@ -34,22 +34,39 @@ class _Layer(NamedTuple):
     path: bytes
 
 
+Stack = tuple[_Layer, ...]
+
+
 class LayerIndex:
     """Holds which containers have which layers, and the entries of a name by layer: many containers ask the same."""
 
     def __init__(self, inventory: Inventory) -> None:
         """Begin without containers."""
         self.inventory = inventory
+        self._count = 0
         self._places: dict[tuple[int, bytes], Tree | None] = {}
         self._views: dict[tuple[int, bytes], list[LayeredNamespace]] = {}
         self._named: dict[tuple[bytes, bool], dict[tuple[int, bytes], list[FileEntry]] | None] = {}
+        self._stacks: dict[tuple[int, bytes], Stack] = {}
 
-    def add(self, view: "LayeredNamespace", layers: Sequence[Tree]) -> None:
-        """Note a container's layers."""
+    def stack(self, view: int, path: bytes) -> Stack | None:
+        """Return what ``keep_stack`` was given of a view and a path; None where it is not known any more."""
+        return self._stacks.get((view, path))
+
+    def keep_stack(self, view: int, path: bytes, stack: Stack) -> None:
+        """Keep the directories that a path of a view shows together: a bounded number for all views."""
+        if len(self._stacks) >= _MOST_STACKS:
+            self._stacks.clear()
+        self._stacks[view, path] = stack
+
+    def add(self, view: "LayeredNamespace", layers: Sequence[Tree]) -> int:
+        """Note a container's layers; return its view's number."""
+        self._count += 1
         for layer in layers:
             self._places[layer.place] = layer
             self._views.setdefault(layer.place, []).append(view)
         self._named.clear()
+        return self._count
 
     def shows(self, entry: FileEntry) -> bool:
         """Return whether an entry is seen in a container."""
@@ -96,8 +113,7 @@ class LayeredNamespace(Namespace):
         self._opaque, self._white, self._elsewhere = (
             frozenset(mark + word for mark in marks) for word in ("opaque", "whiteout", "metacopy")
         )
-        self._stacks: dict[bytes, tuple[_Layer, ...]] = {}
-        index.add(self, layers)
+        self._number = index.add(self, layers)
 
     def children(self, directory: FileEntry) -> Iterator[FileEntry]:
         """Yield what a directory shows of all layers, by name."""
@@ -140,26 +156,24 @@ class LayeredNamespace(Namespace):
             return self.inventory.at(top.volume, top.path or b"/") if top is not None else None
         return self._look(self._stack(parent), name)[0]
 
-    def _stack(self, path: bytes) -> tuple[_Layer, ...]:
+    def _stack(self, path: bytes) -> Stack:
         """Return the directories of the layers that a path (``b""`` for the root) shows together; none: it is none."""
-        known = self._stacks.get(path)
+        known = self._index.stack(self._number, path)
         if known is not None:
             return known
         stack, here = self._layers, b""
         for part in path.split(b"/")[1:]:
             here += b"/" + part
-            known = self._stacks.get(here)
+            known = self._index.stack(self._number, here)
             if known is None:
                 known = self._look(stack, part)[1]
-                if len(self._stacks) >= _MOST_STACKS:
-                    self._stacks.clear()
-                self._stacks[here] = known
+                self._index.keep_stack(self._number, here, known)
             stack = known
             if not stack:
                 break
         return stack
 
-    def _look(self, stack: Sequence[_Layer], name: bytes) -> tuple[FileEntry | None, tuple[_Layer, ...]]:
+    def _look(self, stack: Sequence[_Layer], name: bytes) -> tuple[FileEntry | None, Stack]:
         """Return what a name shows in directories that are merged, and where that is a directory, which it is made of.
 
         The first layer that has the name decides; a directory goes on into those below until one of them is no

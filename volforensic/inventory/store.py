@@ -211,12 +211,13 @@ class Inventory:
     def marked(self, volume: int, directory: bytes, mark: Attribute) -> Iterator[FileEntry]:
         """Yield the allocated entries anywhere below a directory (``b""``: the root) that have an attribute."""
         statement = (
-            "SELECT data FROM entry WHERE volume = ? AND (parent = ? OR parent >= ? AND parent < ?) AND allocated = 1"
+            "SELECT data FROM entry WHERE volume = ? AND parent >= ? AND parent < ? AND allocated = 1"
             " AND instr(data, ?) ORDER BY parent, name, id"
         )
-        places = directory, directory + b"/", directory + b"0"
-        found = self._entries(statement, (volume, *places, mark.encode()))
-        return (entry for entry in found if mark in entry.attributes)
+        for first, end in ((directory, directory + b"\0"), (directory + b"/", directory + b"0")):
+            for entry in self._entries(statement, (volume, first, end, mark.encode())):
+                if mark in entry.attributes:
+                    yield entry
 
     def _entries(self, statement: str, arguments: tuple[object, ...] = ()) -> Iterator[FileEntry]:
         for (data,) in self._connection.execute(statement, arguments):
