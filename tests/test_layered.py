@@ -7,6 +7,7 @@ import pytest
 from collection_runs import ext4
 from inventory_samples import entry, inventory_of
 from layer_trees import (
+    OPTIONS,
     change,
     debugfs,
     inventory_of_image,
@@ -24,8 +25,10 @@ from volforensic.evidence.attributes import Attribute
 from volforensic.inventory.store import Inventory
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_it_shows_what_the_kernel_shows(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "options"), [*((seed, OPTIONS) for seed in range(6)), (7, "userxattr"), (8, "userxattr")]
+)
+def test_it_shows_what_the_kernel_shows(tmp_path: Path, seed: int, options: str) -> None:
     dice = random.Random(seed)  # noqa: S311 - the same changes each time
     image = ext4(tmp_path / "disk.raw", {}, mebibytes=24)
     with mounted(image, tmp_path / "disk") as disk:
@@ -35,17 +38,18 @@ def test_it_shows_what_the_kernel_shows(tmp_path: Path, seed: int) -> None:
         change(layers[0], dice)
         for number in range(5):
             upper = disk / f"layer{number}"
-            with overlay(tmp_path / "merged", layers, upper, "redirect_dir=off,metacopy=off,index=off") as merged:
+            with overlay(tmp_path / "merged", layers, upper, options) as merged:
                 change(merged, dice)
             layers.insert(0, upper)
-        with overlay(tmp_path / "merged", layers) as merged:
+        with overlay(tmp_path / "merged", layers, options=options) as merged:
             expected = shown_by_kernel(merged)
     with inventory_of_image(image) as inventory:
-        view = view_of(inventory, [f"/{layer.name}" for layer in layers])
+        is_users = options == "userxattr"
+        view = view_of(inventory, [f"/{layer.name}" for layer in layers], Hiding(is_users=is_users))
         assert shown_by_view(view, image) == expected
         kinds = {
             "whiteout": any(one.device == (0, 0) for one in inventory),
-            "opaque": any("overlay_opaque" in one.attributes for one in inventory),
+            "opaque": any(f"{'user_' * is_users}overlay_opaque" in one.attributes for one in inventory),
             "linked": any(one.links > 1 and one.type == "file" for one in inventory),
         }
     assert all(kinds.values()), kinds
@@ -136,7 +140,8 @@ def test_no_layers_show_nothing() -> None:
 def test_marks_are_looked_for_below_a_directory() -> None:
     mark: tuple[Attribute, ...] = ("overlay_redirect",)
     rows: list[Row] = [("/u", "directory", mark), ("/u/a", "directory", mark), ("/u/a/b", "file", mark),
-                       ("/u-x/a", "file", mark), ("/u0", "file", mark), ("/u/overlay_redirect", "file", ())]  # fmt: skip
+                       ("/u-x/a", "file", mark), ("/u0", "file", mark),
+                       ("/u/overlay_redirect", "file", ())]  # fmt: skip
     found = made(*rows).marked(0, b"/u", "overlay_redirect")
     assert [one.path for one in found] == [b"/u/a", b"/u/a/b"]
     assert len(list(made(*rows).marked(0, b"", "overlay_redirect"))) == 5
