@@ -75,6 +75,18 @@ def test_in_a_squashfs(tmp_path: Path) -> None:
     assert read(image, "squashfs") == EXPECTED
 
 
+@pytest.mark.skipif(shutil.which("mkfs.erofs") is None, reason="mkfs.erofs is not installed")
+def test_in_an_erofs(tmp_path: Path) -> None:
+    try:
+        (tmp_path / "tree").mkdir()
+        marked(tmp_path / "tree")
+    except OSError as error:
+        pytest.skip(f"no such attributes here: {error}")
+    image = tmp_path / "image"
+    subprocess.run(["mkfs.erofs", str(image), str(tmp_path / "tree")], check=True, capture_output=True)
+    assert read(image, "erofs") == EXPECTED
+
+
 def test_in_a_tar(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:

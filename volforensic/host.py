@@ -29,19 +29,25 @@ LIBRARIES = {
     "dissect.xfs": "reads XFS a second time",
     "dissect.btrfs": "reads btrfs a second time",
     "dissect.squashfs": "reads squashfs a second time",
+    "google_crc32c": "verifies the checksums of filesystems",
     "yara_x": "finds miner binaries",
     "magic": "names file types",
     "ruamel.yaml": "reads artifact definitions",
-    "zstandard": "decompresses logs, btrfs and squashfs",
+    "zstandard": "decompresses logs, btrfs, squashfs and erofs",
     "Crypto": "checks wallet addresses",
     "jinja2": "writes the report",
 }
 """Modules that triage needs, by name of import."""
 
-DISTRIBUTIONS = {"Crypto": "pycryptodome", "yara_x": "yara-x", "magic": "python-magic"}
+DISTRIBUTIONS = {
+    "Crypto": "pycryptodome",
+    "google_crc32c": "google-crc32c",
+    "yara_x": "yara-x",
+    "magic": "python-magic",
+}
 """The distribution of a module where it has another name."""
 
-DISK_TOOLS = ("mke2fs", "debugfs", "sfdisk", "mkfs.xfs", "mkfs.btrfs", "mksquashfs")
+DISK_TOOLS = ("mke2fs", "debugfs", "sfdisk", "mkfs.xfs", "mkfs.btrfs", "mksquashfs", "mkfs.erofs")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 REINSTALL = "run make setup again"
 

@@ -29,6 +29,7 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
         "volforensic.evidence.xfs_free",
         "volforensic.evidence.btrfs",
         "volforensic.evidence.squashfs",
+        "volforensic.evidence.erofs",
         "volforensic.evidence.archives",
         "volforensic.evidence.packed",
         "volforensic.inventory.walk",
