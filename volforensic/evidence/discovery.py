@@ -37,7 +37,7 @@ _WITHOUT_PARTS = {
 }
 _MEMBER = "linux_raid"
 _MOST_ROUNDS = 16
-_MOST_UNREAD = 100
+_MOST_UNREAD = 3
 _LONGEST_REASON = 500
 _MOST_VOLUMES = 1000
 
@@ -257,8 +257,12 @@ class _Discovery:
             return None
         if found is None and luks_version(window):
             found = Filesystem(type="luks", unread="it is encrypted")
-        for place, length in around.runs()[:_MOST_UNREAD]:
+        runs = around.runs()
+        for place, length in runs[:_MOST_UNREAD]:
             self._note_bad(window, index, f"{length} bytes from byte {place} on were taken as NUL")
+        if more := runs[_MOST_UNREAD:]:
+            unread = sum(length for _, length in more)
+            self._note_bad(window, index, f"{unread} more, at {len(more)} places from byte {more[0][0]} on, as well")
         return found
 
     def _note_bad(self, window: Window, index: int, reason: str) -> None:
@@ -294,11 +298,11 @@ def _moved(problem: Problem, base: int) -> Problem:
 
 def _volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
     found = volume.filesystem
-    if volume.parts or (found is not None and found.type == "luks"):
-        return  # what became of an encrypted volume is told by who tried to open it
     if found is None:
-        yield _without_filesystem(volume, window)
+        yield from _without_filesystem(volume, window)
         return
+    if volume.parts or found.type == "luks":
+        return  # what became of an encrypted volume is told by who tried to open it
     if found.remark:
         yield _problem(volume, f"{found.type}: {found.remark}", lost=True)
     reason = ""
@@ -315,16 +319,21 @@ def _volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
         yield _problem(volume, reason, lost=True)
 
 
-def _without_filesystem(volume: Volume, window: Window) -> Problem:
+def _without_filesystem(volume: Volume, window: Window) -> Iterator[Problem]:
     kind = volume.description.rpartition(" ")[2]
-    if kind in _NOT_FOR_FILES:
-        return _problem(volume, f"{_NOT_FOR_FILES[kind]}: no filesystem is expected here", lost=False)
-    named = foreign_kind(window) or (named_container(window) if volume.kind == "whole" else "")
-    if named:
-        return _problem(volume, f"no filesystem: {named}", lost=True)
-    if is_empty(window):
-        return _problem(volume, "no filesystem: the volume begins and ends with NUL bytes", lost=False)
-    return _problem(volume, "no filesystem that is known", lost=True)
+    container = named_container(window) if volume.kind == "whole" else ""
+    if volume.parts:
+        if container:
+            inside = "what was found in it is of its bytes as they stand, not of the disk that it holds"
+            yield _problem(volume, f"{container}; {inside}", lost=True)
+    elif kind in _NOT_FOR_FILES:
+        yield _problem(volume, f"{_NOT_FOR_FILES[kind]}: no filesystem is expected here", lost=False)
+    elif named := foreign_kind(window) or container:
+        yield _problem(volume, f"no filesystem: {named}", lost=True)
+    elif is_empty(window):
+        yield _problem(volume, "no filesystem: the volume begins and ends with NUL bytes", lost=False)
+    else:
+        yield _problem(volume, "no filesystem that is known", lost=True)
 
 
 def _problem(volume: Volume, reason: str, *, lost: bool) -> Problem:
