@@ -23,7 +23,7 @@ from volforensic.sandbox.pool import Failure, Pool, Task
 _MOST_LOOKS = 8
 _PLAIN_SUFFIXES = (".raw", ".dd")
 _LARGEST_DISK = 1 << 60
-_SAID = re.compile(r"ContainerError: (.*) \(\w+\.py:\d+\)", re.DOTALL)
+_SAID = re.compile(r"(?:Container|EncryptedVmdk|Qcow1|Qcow2|Vmdk)Error: (.*) \(\w+\.py:\d+\)", re.DOTALL)
 _LOOK_LIMITS = Limits(processor_seconds=120, item_seconds=120)
 
 
