@@ -29,6 +29,7 @@ PROCESSOR_SECONDS = 20
 MEMORY = 1 << 30
 _MOST_READ = 16 << 20
 _AT_ONCE = 100
+_SEARCHED = "the whole disk was searched for filesystems"
 _BLOCK = 4096
 
 
@@ -62,7 +63,7 @@ def read_disk(medium: Medium, *, hashes: dict[str, str] | None = None) -> Readin
     """Read a disk as the workers do: its layout, each walk, the bytes of each file."""
     place = Workplace(medium, mmap.mmap(-1, PAGE_USED), None)
     layout: Layout = next(read_layout(place, LayoutArguments(sizes=[medium.size])))
-    told = [problem.reason for problem in layout.problems if problem.lost]
+    told = [problem.reason for problem in layout.problems if problem.lost or _SEARCHED in problem.reason]
     if not any(volume.is_readable for volume in layout.volumes):
         told.append("nothing that can be read")
     files: dict[str, Content] = {}
@@ -91,7 +92,7 @@ def _walk(
                     told.append("an inode that could not be read")
                 told += (problem for problem in entry.problems if problem not in HARMLESS)
                 key = f"{volume.offset}:{entry.tree}:{entry.inode} {entry.type}"
-                files[key] = Content(entry.size, entry.size)
+                files[key] = Content(0, 0)
                 if entry.type != "file" or entry.size > _MOST_READ:
                     continue
                 losses: list[Loss] = []
@@ -188,10 +189,15 @@ def _judged(disk: bytearray, damage: Mutant, whole: Reading) -> tuple[str, str]:
 
 
 def _is_shorter(whole: Content, found: Content) -> bool:
-    """Return whether bytes are missing that somebody could miss: a size that only its inode knows is as it says."""
+    """Return whether bytes are missing that somebody could miss.
+
+    A size that is lowered by less than a block is known to its inode only; on XFS, where blocks behind the end are
+    room for growth, one that is lowered by more.
+    """
     if found.read >= whole.read:
         return False
-    return found.size == whole.size or found.read < min(found.size, whole.read) or _blocks(found) < _blocks(whole)
+    is_cut = found.size == whole.size or found.read < min(found.size, whole.read)
+    return is_cut or _blocks(found) < _blocks(whole) - 1
 
 
 def _blocks(content: Content) -> int:

@@ -21,9 +21,9 @@ def test_a_deleted_entry_lies_in_the_slack_of_the_one_before_it() -> None:
     deleted = ext_entry(13, b"gone", 16)
     block = (ext_entry(12, b"here", 40)[:16] + deleted).ljust(40, b"\0") + ext_entry(14, b"last", 1024 - 40)
     assert list(directory_entries(block.ljust(1024, b"\0"), INODES)) == [
-        ext_directory.DirectoryEntry(12, b"here"),
+        ext_directory.DirectoryEntry(12, b"here", kind=1),
         ext_directory.DirectoryEntry(13, b"gone", is_deleted=True),
-        ext_directory.DirectoryEntry(14, b"last"),
+        ext_directory.DirectoryEntry(14, b"last", kind=1),
     ]
 
 
@@ -52,8 +52,8 @@ def test_an_xfs_block_has_entries_and_free_space() -> None:
     rest = 4096 - len(body)
     block = body + struct.pack(">2sH", b"\xff\xff", rest).ljust(rest, b"\0")
     assert list(block_entries(block, has_types=True)) == [
-        xfs_directory.DirectoryEntry(128, b"."),
-        xfs_directory.DirectoryEntry(131, b"name"),
+        xfs_directory.DirectoryEntry(128, b".", kind=1),
+        xfs_directory.DirectoryEntry(131, b"name", kind=1),
     ]
     assert list(block_entries(bytes(4096), has_types=True)) == ["it is no block of a directory"]
 
@@ -61,8 +61,8 @@ def test_an_xfs_block_has_entries_and_free_space() -> None:
 def test_short_entries_with_wide_and_narrow_numbers() -> None:
     narrow = b"\x01\x00" + bytes(4) + b"\x02\0\0ab\x01" + struct.pack(">I", 131)
     wide = b"\x01\x01" + bytes(8) + b"\x02\0\0ab\x01" + struct.pack(">Q", 1 << 40)
-    assert list(short_entries(narrow, has_types=True)) == [xfs_directory.DirectoryEntry(131, b"ab")]
-    assert list(short_entries(wide, has_types=True)) == [xfs_directory.DirectoryEntry(1 << 40, b"ab")]
+    assert list(short_entries(narrow, has_types=True)) == [xfs_directory.DirectoryEntry(131, b"ab", kind=1)]
+    assert list(short_entries(wide, has_types=True)) == [xfs_directory.DirectoryEntry(1 << 40, b"ab", kind=1)]
     assert list(short_entries(narrow[:-1], has_types=True)) == ["its entries are cut"]
 
 

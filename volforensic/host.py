@@ -29,6 +29,7 @@ LIBRARIES = {
     "dissect.xfs": "reads XFS a second time",
     "dissect.btrfs": "reads btrfs a second time",
     "dissect.squashfs": "reads squashfs a second time",
+    "google_crc32c": "verifies the checksums of filesystems",
     "yara_x": "finds miner binaries",
     "magic": "names file types",
     "ruamel.yaml": "reads artifact definitions",
@@ -38,7 +39,12 @@ LIBRARIES = {
 }
 """Modules that triage needs, by name of import."""
 
-DISTRIBUTIONS = {"Crypto": "pycryptodome", "yara_x": "yara-x", "magic": "python-magic"}
+DISTRIBUTIONS = {
+    "Crypto": "pycryptodome",
+    "google_crc32c": "google-crc32c",
+    "yara_x": "yara-x",
+    "magic": "python-magic",
+}
 """The distribution of a module where it has another name."""
 
 DISK_TOOLS = ("mke2fs", "debugfs", "sfdisk", "mkfs.xfs", "mkfs.btrfs", "mksquashfs")

@@ -5,17 +5,16 @@ from collections.abc import Iterator
 import msgspec
 
 from volforensic.evidence.bad_sectors import AroundMedium
-from volforensic.evidence.containers.unsupported import named_container
 from volforensic.evidence.device_groups import with_devices
 from volforensic.evidence.gaps import FOUND
 from volforensic.evidence.layout import DiskTable, Layout, LayoutArguments, Volume
+from volforensic.evidence.layout_problems import volume_problems
 from volforensic.evidence.partitions import Partition, read_table
 from volforensic.evidence.reader import Window
 from volforensic.evidence.recipes import Placed, disk_bases, next_base
-from volforensic.evidence.signatures import READABLE, Filesystem, is_empty, recognise
+from volforensic.evidence.signatures import READABLE, Filesystem, recognise
 from volforensic.evidence.spaces import AddressSpace
 from volforensic.evidence.unlisted import find_unlisted
-from volforensic.evidence.volumes.foreign import foreign_kind
 from volforensic.evidence.volumes.luks import luks_version
 from volforensic.evidence.volumes.lvm import find_logical_volumes
 from volforensic.evidence.volumes.mapped import Found, MappedVolume, Member
@@ -24,17 +23,6 @@ from volforensic.evidence.xfs_log import log_state
 from volforensic.record import Problem
 from volforensic.sandbox.worker import Workplace
 
-_NOT_FOR_FILES = {
-    "21686148-6449-6e6f-744e-656564454649": "BIOS boot partition",
-    "9e1a2d38-c612-4316-aa26-8b49521e5a8b": "PReP boot partition",
-    "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f": "swap partition",
-    "0x82": "swap partition",
-    "0x41": "PReP boot partition",
-}
-_WITHOUT_PARTS = {
-    "lvm2": "an LVM physical volume, and no logical volume of it was found",
-    "linux_raid": "a member of a RAID that was not put together",
-}
 _MEMBER = "linux_raid"
 _MOST_ROUNDS = 16
 _MOST_UNREAD = 3
@@ -73,7 +61,7 @@ class _Discovery:
         self._map_all()
         self._volumes = with_devices(self._volumes)
         for volume in self._volumes:
-            self._problems.extend(_volume_problems(volume, self._window(volume)))
+            self._problems.extend(volume_problems(volume, self._window(volume)))
         return Layout(disks=disks, volumes=self._volumes, problems=self._problems)
 
     def _disk(self, number: int, base: int, size: int) -> tuple[DiskTable, list[Partition]]:
@@ -294,49 +282,3 @@ def _whole(index: int, disk: int, base: int, size: int, found: Filesystem | None
 def _moved(problem: Problem, base: int) -> Problem:
     """Return a table's problem with its place in the address space."""
     return msgspec.structs.replace(problem, offset=problem.offset + base) if problem.offset is not None else problem
-
-
-def _volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
-    found = volume.filesystem
-    if found is None:
-        yield from _without_filesystem(volume, window)
-        return
-    if volume.parts or found.type == "luks":
-        return  # what became of an encrypted volume is told by who tried to open it
-    if found.remark:
-        yield _problem(volume, f"{found.type}: {found.remark}", lost=True)
-    reason = ""
-    if found.unread:
-        reason = f"{found.type}: {found.unread}"
-    elif volume.is_readable and found.state != "clean":
-        reason = f"{found.type}: {found.state}; they were not read"
-    elif found.type == "swap":
-        state = "" if found.state == "clean" else f": {found.state}"
-        yield _problem(volume, f"swap space was not searched{state}", lost=False)
-    elif not volume.is_readable:
-        reason = _WITHOUT_PARTS.get(found.type) or f"{found.type} is not supported"
-    if reason:
-        yield _problem(volume, reason, lost=True)
-
-
-def _without_filesystem(volume: Volume, window: Window) -> Iterator[Problem]:
-    kind = volume.description.rpartition(" ")[2]
-    container = named_container(window) if volume.kind == "whole" else ""
-    if volume.parts:
-        if container:
-            inside = "what was found in it is of its bytes as they stand, not of the disk that it holds"
-            yield _problem(volume, f"{container}; {inside}", lost=True)
-    elif kind in _NOT_FOR_FILES:
-        yield _problem(volume, f"{_NOT_FOR_FILES[kind]}: no filesystem is expected here", lost=False)
-    elif named := foreign_kind(window) or container:
-        yield _problem(volume, f"no filesystem: {named}", lost=True)
-    elif is_empty(window):
-        yield _problem(volume, "no filesystem: the volume begins and ends with NUL bytes", lost=False)
-    else:
-        yield _problem(volume, "no filesystem that is known", lost=True)
-
-
-def _problem(volume: Volume, reason: str, *, lost: bool) -> Problem:
-    return Problem(
-        stage="layout", reason=reason, lost=lost, volume=volume.index, offset=volume.offset, length=volume.length
-    )

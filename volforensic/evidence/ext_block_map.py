@@ -95,7 +95,7 @@ class BlockMaps:
 
     def _compare(self, inode: Inode, size: int, last: int, blocks: int, walk: "_Walk") -> None:
         """Remark where the map does not fit to the inode's size and to its own count of blocks."""
-        if (last - 1) * self._block_size > size and not inode.flags & (_VERITY | _BLOCKS_BEHIND_END):
+        if last and (last - 1) * self._block_size >= size and not inode.flags & (_VERITY | _BLOCKS_BEHIND_END):
             behind = last - -(-size // self._block_size)
             walk.remark(f"up to {behind} blocks of it lie behind its end: its size or its map is damaged")
         if walk.problems or not self._is_counted:

@@ -39,7 +39,7 @@ _WHOLE = _SECOND << 2  # extra words from here on hold no nanoseconds that can b
 # mode, uid, size; access, change, modification; gid, links, blocks, flags; extent header and first extent: magic,
 # entries, depth, block of the file, length, place high and low; attribute block; high halves of size, attribute block,
 # uid, gid; size of the extra fields; extra words of change, modification, access; birth; magic of attributes
-_COMMON = struct.Struct("<HHIiii4xHHII4xHH2xH4xIHHI36x4xII6xHHH4xH2xIIIiI8xI")
+_COMMON = struct.Struct("<HHIiii4xHHII4xHH2xH4xIHHI36x4xII4xHHHH4xH2xIIIiI8xI")
 
 
 _ACL = ("acl",)
@@ -73,8 +73,8 @@ class ExtNodes:
         """Return what a common inode says whose checksum is right: at most one extent, no odd flag."""
         (
             mode, uid, size, atime, ctime, mtime, gid, links, blocks, flags, magic, entries, depth, start, count,
-            high, low, acl, size_high, acl_high, uid_high, gid_high, extra, ctime_extra, mtime_extra, atime_extra,
-            birth, birth_extra, attributes,
+            high, low, acl, size_high, blocks_high, acl_high, uid_high, gid_high, extra, ctime_extra, mtime_extra,
+            atime_extra, birth, birth_extra, attributes,
         ) = _COMMON.unpack_from(data, offset)  # fmt: skip
         if (
             extra != _COMMON_EXTRA
@@ -90,7 +90,7 @@ class ExtNodes:
         size |= size_high << 32
         target, extents = None, _NO_EXTENTS
         if form == _FILE:
-            is_counted = blocks == (bool(entries) * count + bool(acl or acl_high)) * self._sectors
+            is_counted = blocks | blocks_high << 32 == (bool(entries) * count + bool(acl or acl_high)) * self._sectors
             if not flags & EXTENTS or magic != _EXTENT_MAGIC or depth or entries > 1 or not is_counted:
                 return None
             found = self._one_extent(size, start, count, high << 32 | low) if entries else _NO_EXTENTS
@@ -98,7 +98,7 @@ class ExtNodes:
                 return None
             extents = found
         elif form == _LINK:
-            if blocks or size >= _FAST_LINK:
+            if blocks or blocks_high or size >= _FAST_LINK:
                 return None
             target = data[offset + 40 : offset + 40 + size]
         elif form != _DIRECTORY:

@@ -18,7 +18,7 @@ from volforensic.sandbox.confinement import GIBIBYTE, Limits
 from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pool import Failure, Pool, Task
 
-_HASH_MODULES = ("volforensic.evidence.disk_hash", "dissect.util.hash")
+_HASH_MODULES = ("volforensic.evidence.disk_hash",)
 _NO_SECRETS = Secrets()
 _HASH_LIMITS = Limits(processor_seconds=48 * 3600, item_seconds=120, wall_seconds=96 * 3600, output=GIBIBYTE)
 

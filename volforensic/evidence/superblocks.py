@@ -7,8 +7,9 @@ in groups that are powers of 3, 5 and 7), fs/btrfs/disk-io.h (btrfs_sb_offset).
 import hashlib
 import struct
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import NamedTuple
+
+import google_crc32c
 
 from volforensic.evidence.bad_sectors import around
 from volforensic.evidence.reader import Window
@@ -35,15 +36,8 @@ class SuperblockCopy(NamedTuple):
 
 def crc32c(data: bytes, before: int = 0) -> int:
     """Return the CRC-32C of the bytes, going on from that of the bytes before."""
-    return _library()(before, data)
-
-
-@cache
-def _library() -> Callable[[int, bytes], int]:
-    from dissect.util.hash import crc32c as library  # noqa: PLC0415 - the parent process loads no library for formats
-
-    update: Callable[[int, bytes], int] = library.update
-    return update
+    checksum: int = google_crc32c.extend(before, data)
+    return checksum
 
 
 def checksum_is_right(data: bytes, place: int) -> bool:

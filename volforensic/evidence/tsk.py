@@ -76,6 +76,8 @@ class TskReader:
         self._filesystem: Any = pytsk3.FS_Info(_Image(window))
         self._block_size = int(self._filesystem.info.block_size)
         self._is_ntfs = bool(int(self._filesystem.info.ftype) & int(pytsk3.TSK_FS_TYPE_NTFS))
+        # Holes of ext have no record of their own.
+        self._names_holes = not int(self._filesystem.info.ftype) & int(pytsk3.TSK_FS_TYPE_EXT_DETECT)
         self._is_iso = bool(int(self._filesystem.info.ftype) & int(pytsk3.TSK_FS_TYPE_ISO9660))
         self._reached: set[int] = set()
         self._places: set[int] = set()
@@ -206,10 +208,14 @@ class TskReader:
         return Runs(None)
 
     def _uncovered(self, attribute: Any, size: int) -> Iterator[str]:
-        """Yield what is wrong where the runs of a file, its holes among them, are fewer bytes than it has."""
-        blocks = sum(int(run.len) for run in attribute if not int(run.flags) & _FILLER)
-        if blocks * self._block_size < size:
-            yield f"its runs hold {blocks * self._block_size} of its {size} bytes"
+        """Yield what is wrong where the runs of a file, its holes among them, do not hold all bytes that it has."""
+        named = 0
+        for run in attribute:  # a filler stands for runs that no record names
+            if not int(run.flags) & _FILLER:
+                begin, end = int(run.offset) * self._block_size, (int(run.offset) + int(run.len)) * self._block_size
+                named += max(0, min(end, size) - begin)
+        if named < size and self._names_holes:
+            yield f"its runs hold {named} of its {size} bytes"
 
     def _runs(self, attribute: Any) -> Iterator[Extent]:
         for run in attribute:
