@@ -1,9 +1,11 @@
 """The layout of a source: volumes, both readings of an ambiguous start, what cannot be read."""
 
+import errno
 import mmap
 import os
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 from media import medium_of
 from test_gaps import Bytes
@@ -47,6 +49,33 @@ def test_a_filesystem_without_a_table_is_the_volume_0(tmp_path: Path) -> None:
     layout = layout_of(Ext(tmp_path).path)
     assert [(volume.index, volume.is_readable) for volume in layout.volumes] == [(0, True)]
     assert layout.problems == []
+
+
+def test_a_container_that_is_not_opened_is_named_where_a_filesystem_was_found_in_it(tmp_path: Path) -> None:
+    inside = Ext(tmp_path).path.read_bytes()
+    layout = layout_of(source(tmp_path, b"QED\0".ljust(MEBIBYTE, b"\1") + inside))
+    assert [volume.kind for volume in layout.volumes] == ["whole", "found"]
+    said = [problem for problem in layout.problems if problem.reason.startswith("QED is not supported")]
+    assert [problem.lost for problem in said] == [True]
+    assert "not of the disk that it holds" in said[0].reason
+
+
+class Unreadable(NamedTuple):
+    """A medium of which nothing reads."""
+
+    size: int
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """See ``Medium``."""
+        raise OSError(errno.EIO, f"{size} bytes at {position} are not there")
+
+
+def test_a_disk_of_which_nothing_reads_is_told_in_few_problems() -> None:
+    place = Workplace(Unreadable(64 * MEBIBYTE), mmap.mmap(-1, PAGE_USED), None)
+    layout = next(read_layout(place, LayoutArguments(sizes=[64 * MEBIBYTE])))
+    said = [problem.reason for problem in layout.problems if "superblocks" in problem.reason]
+    assert len(said) == 4
+    assert " more, at " in said[-1]
 
 
 def test_a_table_in_the_first_bytes_of_a_filesystem_gives_both_readings(tmp_path: Path) -> None:

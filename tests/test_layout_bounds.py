@@ -6,7 +6,7 @@ import pytest
 from memory_media import MemoryMedium
 
 from volforensic.evidence import discovery, disk_hash
-from volforensic.evidence.containers.container import Fault
+from volforensic.evidence.containers.container import Fault  # noqa: TC001
 from volforensic.evidence.discovery import read_layout
 from volforensic.evidence.layout import Layout, LayoutArguments
 from volforensic.evidence.layout_check import LayoutCheck

@@ -43,7 +43,7 @@ def test_the_descriptor_cannot_write(tmp_path: Path) -> None:
     ("make", "sentence"),
     [
         (lambda path: path.write_bytes(b""), "is empty"),
-        (lambda path: path.mkdir(), "is a directory"),
+        (lambda path: path.mkdir(), "is a directory. A tree of files is named dir:"),
         (os.mkfifo, "is neither a file nor a block device"),
         (lambda path: path.symlink_to("/dev/zero"), "is neither a file nor a block device"),
         (lambda _: None, "cannot be opened: No such file or directory"),

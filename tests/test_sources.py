@@ -265,6 +265,14 @@ def test_a_stored_hash_that_is_another_disks_is_a_loss(disk: bytes, tmp_path: Pa
     assert any((problem.offset or 0) <= position < (problem.offset or 0) + (problem.length or 0) for problem in located)
 
 
+def test_what_a_container_lacks_is_said_without_classes_and_lines_of_code(disk: bytes, tmp_path: Path) -> None:
+    path = written(tmp_path, {"d.E02": segments(disk)["d.E02"]})
+    with pytest.raises(
+        SourceError, match=r"cannot be read: this is segment 2 of an EWF image; name the first one \(\.E01\)\."
+    ):
+        read(path)
+
+
 def test_a_fifo_is_no_source(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SourceError, match="neither a file nor a block device"):

@@ -117,6 +117,7 @@ def test_a_disk_that_was_grown_or_cut(tmp_path: Path, sector: int, mebibytes: in
     table = table_of(path)
     assert numbers(table) == ALL
     assert ("it is cut" if mebibytes == 24 else "not in the last sector") in reasons(table)
+    assert any(problem.lost for problem in table.problems) == (mebibytes == 24)
     if mebibytes > 32:
         assert numbers(table_of(write(path, {sector: bytes(sector)}))) == ALL
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,21 @@ def test_a_filesystem_copied_while_mounted_is_not_and_after_unmounting_is(tmp_pa
         shutil.copyfile(path, copy)
     assert UNREPLAYED in state(copy)
     assert state(path) == "clean"
+
+
+@pytest.mark.skipif(shutil.which("mkfs.xfs") is None, reason="mkfs.xfs is not installed")
+@pytest.mark.parametrize("options", [["-s", "size=4096"], ["-l", "su=32k"], ["-l", "su=256k"]])
+def test_the_unmount_record_may_be_as_long_as_the_logs_sector_or_stripe(tmp_path: Path, options: list[str]) -> None:
+    path, copy = tmp_path / "disk.raw", tmp_path / "copy.raw"
+    with path.open("wb") as file:
+        file.truncate(320 << 20)
+    subprocess.run(["mkfs.xfs", "-q", *options, str(path)], check=True)
+    with mounted(path, tmp_path / "mount") as folder:
+        (folder / "new").write_text("new")
+        os.sync()
+        subprocess.run(["cp", "--sparse=always", str(path), str(copy)], check=True)
+    assert state(path) == "clean"
+    assert UNREPLAYED in state(copy)
 
 
 @pytest.mark.parametrize(

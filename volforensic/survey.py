@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from volforensic.collection.containers import Evidence, find_containers
 from volforensic.collection.host import Host, find_hosts
 from volforensic.collection.namespace import HostPaths
 from volforensic.errors import NoFilesystemError
@@ -96,6 +97,12 @@ class Survey(NamedTuple):
             else:
                 hosts.append(found)
         return hosts
+
+    def find_containers(self, inventory: Inventory, layout: Layout, hosts: list[Host]) -> list[Host]:
+        """Return the containers of the hosts, each as a host of its own."""
+        volumes = layout.facts()
+        evidence = Evidence(self.pool, self.image.handle, volumes, inventory, self.note)
+        return list(find_containers(evidence, hosts))
 
     def _layout(self, unlocking: Unlocking) -> tuple[Layout | None, list[Problem]]:
         """Return the layout as far as encrypted volumes were opened, and the problems; the image now knows it."""

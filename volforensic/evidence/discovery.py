@@ -26,7 +26,7 @@ from volforensic.sandbox.worker import Workplace
 
 _MEMBER = "linux_raid"
 _MOST_ROUNDS = 16
-_MOST_UNREAD = 100
+_MOST_UNREAD = 3
 _LONGEST_REASON = 500
 _MOST_VOLUMES = 1000
 _MOST_LISTED, _MOST_PROBLEMS = 1900, 4000  # volumes and problems; the parent takes few more (``layout_check.py``)
@@ -284,8 +284,12 @@ class _Discovery:
             return None
         if found is None and luks_version(window):
             found = Filesystem(type="luks", unread="it is encrypted")
-        for place, length in around.runs()[:_MOST_UNREAD]:
+        runs = around.runs()
+        for place, length in runs[:_MOST_UNREAD]:
             self._note_bad(window, index, f"{length} bytes from byte {place} on were taken as NUL")
+        if more := runs[_MOST_UNREAD:]:
+            unread = sum(length for _, length in more)
+            self._note_bad(window, index, f"{unread} more, at {len(more)} places from byte {more[0][0]} on, as well")
         return found
 
     def _note_bad(self, window: Window, index: int, reason: str) -> None:

@@ -5,6 +5,7 @@ be a regular file there. No path of the evidence is followed.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +26,7 @@ _MOST_LOOKS = 8
 _PLAIN_SUFFIXES = (".raw", ".dd")
 _LARGEST_DISK = 1 << 60
 _HEAD = 64
+_SAID = re.compile(r"(?:Container|EncryptedVmdk|Qcow1|Qcow2|Vmdk)Error: (.*) \(\w+\.py:\d+\)", re.DOTALL)
 _LOOK_LIMITS = Limits(processor_seconds=120, item_seconds=120)
 
 
@@ -208,7 +210,7 @@ class DiskOpener(NamedTuple):
         facts: ContainerFacts | None = None
         for message in self.pool.run(task):
             if isinstance(message, Failure):
-                raise SourceError(str(path), f"its container cannot be read: {message.reason}", "See --raw")
+                raise SourceError(str(path), f"its container cannot be read: {_plain(message.reason)}", "See --raw")
             facts = message
         if facts is None or not 0 < facts.size <= _LARGEST_DISK:
             size = "no size" if facts is None else f"a disk of {facts.size} bytes"
@@ -219,6 +221,12 @@ class DiskOpener(NamedTuple):
 def _is_plain_by_name(source: Source) -> bool:
     """Return whether to believe the name against the bytes: whoever writes a disk can begin it as a container."""
     return source.kind == "block device" or source.path.suffix.lower() in _PLAIN_SUFFIXES
+
+
+def _plain(reason: str) -> str:
+    """Return what a container's reader says without the error's class and the line of code: it is meant for people."""
+    said = _SAID.fullmatch(reason)
+    return said[1] if said else reason
 
 
 def _says_raw(facts: ContainerFacts) -> bool:

@@ -8,7 +8,7 @@ those without a name cannot be found, the superblock's count says that there are
 import stat
 from collections.abc import Callable, Iterator
 
-from volforensic.evidence.attributes import attribute_names, ext_device
+from volforensic.evidence.attributes import ext_device
 from volforensic.evidence.erofs_attributes import ErofsAttributes
 from volforensic.evidence.erofs_contents import ErofsBytes, ErofsContents
 from volforensic.evidence.erofs_directory import Name, block_names
@@ -165,7 +165,7 @@ class ErofsReader:
             link_target=target,
             extents=runs.extents,
             problems=problems,
-            attributes=attribute_names(0, (), has_access_list=more.has_access_list),
+            attributes=more.attributes,
             device=ext_device(0, inode.word) if kind in DEVICES else None,
             capabilities=more.capabilities,
             has_all_runs=not runs.problems,

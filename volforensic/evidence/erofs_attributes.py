@@ -1,4 +1,4 @@
-"""The extended attributes of an erofs' inodes: capabilities and access control lists are asked for.
+"""The extended attributes of an erofs' inodes: few of them are asked for.
 
 Source: the kernel's fs/erofs/erofs_fs.h (erofs_xattr_*) and xattr.c. They follow the inode: first the numbers of those
 that several inodes share, then its own. A name begins with a prefix that has a number, a long one is of the image.
@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 
-from volforensic.evidence.attributes import ACCESS_LIST, CAPABILITY, NOTHING_EXTENDED, Extended, extended
+from volforensic.evidence.attributes import ASKED, NOTHING_EXTENDED, Extended, extended
 from volforensic.evidence.erofs_contents import ErofsContents
 from volforensic.evidence.erofs_inodes import Inode
 from volforensic.evidence.erofs_space import ErofsError, ErofsSpace, Metadata
@@ -24,7 +24,6 @@ _PREFIXES = {
 }
 _HEAD, _ENTRY = 12, struct.Struct("<BBH")  # length of the name without its prefix, prefix, length of the value
 _LONG_PREFIX = 0x80
-_ASKED = (CAPABILITY, ACCESS_LIST)
 _KEPT = 1024
 
 
@@ -46,7 +45,7 @@ class ErofsAttributes:
         problems: list[str] = []
         try:
             for name, value in self._all(inode, problems):
-                if name in _ASKED:
+                if name in ASKED:
                     names.setdefault(name, value)
         except ErofsError as error:
             problems.append(f"its extended attributes: {error}"[:300])

@@ -25,11 +25,11 @@ _WITHOUT_PARTS = {
 def volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
     """Yield what is to be said of a volume; the window is around bad sectors."""
     found = volume.filesystem
-    if volume.parts or (found is not None and found.type == "luks"):
-        return  # what became of an encrypted volume is told by who tried to open it
     if found is None:
-        yield _without_filesystem(volume, window)
+        yield from _without_filesystem(volume, window)
         return
+    if volume.parts or found.type == "luks":
+        return  # what became of an encrypted volume is told by who tried to open it
     if found.remark:
         yield _problem(volume, f"{found.type}: {found.remark}", lost=True)
     reason = ""
@@ -46,16 +46,21 @@ def volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
         yield _problem(volume, reason, lost=True)
 
 
-def _without_filesystem(volume: Volume, window: Window) -> Problem:
+def _without_filesystem(volume: Volume, window: Window) -> Iterator[Problem]:
     kind = volume.description.rpartition(" ")[2]
-    if kind in _NOT_FOR_FILES:
-        return _problem(volume, f"{_NOT_FOR_FILES[kind]}: no filesystem is expected here", lost=False)
-    named = foreign_kind(window) or (named_container(window) if volume.kind == "whole" else "")
-    if named:
-        return _problem(volume, f"no filesystem: {named}", lost=True)
-    if is_empty(window):
-        return _problem(volume, "no filesystem: the volume begins and ends with NUL bytes", lost=False)
-    return _problem(volume, "no filesystem that is known", lost=True)
+    container = named_container(window) if volume.kind == "whole" else ""
+    if volume.parts:
+        if container:
+            inside = "what was found in it is of its bytes as they stand, not of the disk that it holds"
+            yield _problem(volume, f"{container}; {inside}", lost=True)
+    elif kind in _NOT_FOR_FILES:
+        yield _problem(volume, f"{_NOT_FOR_FILES[kind]}: no filesystem is expected here", lost=False)
+    elif named := foreign_kind(window) or container:
+        yield _problem(volume, f"no filesystem: {named}", lost=True)
+    elif is_empty(window):
+        yield _problem(volume, "no filesystem: the volume begins and ends with NUL bytes", lost=False)
+    else:
+        yield _problem(volume, "no filesystem that is known", lost=True)
 
 
 def _problem(volume: Volume, reason: str, *, lost: bool) -> Problem:

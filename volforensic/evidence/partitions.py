@@ -111,8 +111,9 @@ def _note_copies(window: Window, copies: Sequence[Copy], problems: list[Problem]
         used = "the backup at the end of the disk was used" if same else "there is no better one"
         note(problems, f"the primary GPT is damaged or its checksum is wrong; {used}", offset=size)
     if not best.is_backup and best.is_right and best.alternate > last:
-        beyond = f"the GPT says that its backup is at byte {best.alternate * size}"
-        note(problems, f"{beyond}, the source ends at {window.length}: it is cut", offset=last * size)
+        reason = f"the GPT says that its backup is at byte {best.alternate * size}, the source ends at {window.length}"
+        missing = (best.alternate + 1) * size - window.length
+        note(problems, f"{reason}: it is cut", lost=True, offset=window.length, length=missing)
     if not best.is_at_home:
         note(problems, "the GPT's header says that it belongs in another sector", offset=best.offset)
     for copy in copies:

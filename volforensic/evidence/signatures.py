@@ -61,7 +61,7 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_unknown_features(self) -> bool:
         """Whether it is newer than its reader."""
-        return UNKNOWN_FEATURES in self.remark
+        return UNKNOWN_FEATURES in self.remark or UNKNOWN_FEATURES in self.unread
 
 
 def recognise(window: Window, *, is_disk: bool = False) -> Filesystem | None:

@@ -222,8 +222,10 @@ def _kind(path: Path, status: os.stat_result) -> str:
         return "file"
     if stat.S_ISBLK(status.st_mode):
         return "block device"
-    what = "is a directory" if stat.S_ISDIR(status.st_mode) else "is neither a file nor a block device"
-    raise SourceError(str(path), what, "Give a raw disk image or a block device such as /dev/nvme1n1")
+    if stat.S_ISDIR(status.st_mode):
+        raise SourceError(str(path), "is a directory", f"A tree of files is named dir:{path}")
+    what = "is neither a file nor a block device"
+    raise SourceError(str(path), what, "Give a disk image or a block device such as /dev/nvme1n1")
 
 
 def _device_size(descriptor: int) -> int:

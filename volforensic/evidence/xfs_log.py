@@ -69,9 +69,11 @@ def _headers(log: Window) -> Iterator[tuple[int, bytes]]:
 
 
 def _is_unmount(log: Window, position: int, header: bytes) -> bool:
-    version, length = struct.unpack_from(">II", header, 8)
+    version = struct.unpack_from(">I", header, 8)[0]
+    operations = struct.unpack_from(">I", header, 40)[0]
     size = struct.unpack_from(">I", header, 320)[0] if version & 2 else 32768
     headers = max(1, -(-min(size, 1 << 20) // 32768)) if version & 2 else 1
     record = log.read_at(position + headers * _BLOCK, _BLOCK)
     # An unmount record holds one operation: its header's flags byte says so, with the 4-byte first word kept aside.
-    return len(record) >= 12 and length <= 1024 and bool(record[9] & _UNMOUNT_TRANSACTION)
+    # How long the record is says nothing: it is rounded up to the log's sector or stripe unit.
+    return len(record) >= 12 and operations == 1 and bool(record[9] & _UNMOUNT_TRANSACTION)

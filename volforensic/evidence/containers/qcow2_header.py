@@ -102,7 +102,8 @@ def _check_sizes(version: int, cluster_bits: int, size: int, encryption: int) ->
         raise Qcow2Error(f"size is {size}: no disk has so many bytes")
     if encryption:
         name = _ENCRYPTIONS.get(encryption, "an unknown method")
-        raise Qcow2Error(f"the qcow2 is encrypted with {name} (crypt_method {encryption}), which is not supported")
+        remedy = "decrypt it with: qemu-img convert -O raw, with --object secret and --image-opts"
+        raise Qcow2Error(f"it is encrypted with {name} (crypt_method {encryption}), which is not supported: {remedy}")
 
 
 def _version_3(head: bytes, cluster_size: int) -> tuple[int, int, int]:
