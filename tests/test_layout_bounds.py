@@ -5,7 +5,7 @@ import struct
 import pytest
 from memory_media import MemoryMedium
 
-from volforensic.evidence import discovery, disk_hash
+from volforensic.evidence import disk_hash, layout_problems
 from volforensic.evidence.containers.container import Fault  # noqa: TC001
 from volforensic.evidence.discovery import read_layout
 from volforensic.evidence.layout import Layout, LayoutArguments
@@ -40,15 +40,15 @@ def layout() -> Layout:
 
 
 def test_volumes_beyond_the_bound_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "_MOST_LISTED", 2)
+    monkeypatch.setattr(layout_problems, "MOST_VOLUMES", 2)
     found = layout()
     assert len(found.volumes) == 2
-    assert "more than 2 volumes" in found.problems[0].reason
+    assert "2 volumes are listed" in found.problems[0].reason
     assert found.problems[0].lost
 
 
 def test_problems_beyond_the_bound_are_told_and_the_layout_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "_MOST_PROBLEMS", 2)
+    monkeypatch.setattr(layout_problems, "MOST_PROBLEMS", 2)
     found = layout()
     assert len(found.volumes) == 4
     assert len(found.problems) == 3

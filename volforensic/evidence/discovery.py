@@ -5,11 +5,12 @@ from contextlib import suppress
 
 import msgspec
 
+from volforensic.evidence import layout_problems
 from volforensic.evidence.bad_sectors import AroundMedium
 from volforensic.evidence.device_groups import with_devices
 from volforensic.evidence.gaps import FOUND
 from volforensic.evidence.layout import DiskTable, Layout, LayoutArguments, Volume
-from volforensic.evidence.layout_problems import volume_problems
+from volforensic.evidence.layout_problems import listed_problems, volume_problems
 from volforensic.evidence.partitions import Partition, read_table
 from volforensic.evidence.reader import Window
 from volforensic.evidence.recipes import Placed, disk_bases, next_base
@@ -29,7 +30,6 @@ _MOST_ROUNDS = 16
 _MOST_UNREAD = 3
 _LONGEST_REASON = 500
 _MOST_VOLUMES = 1000
-_MOST_LISTED, _MOST_PROBLEMS = 1900, 4000  # volumes and problems; the parent takes few more (``layout_check.py``)
 
 
 def read_layout(place: Workplace, arguments: object) -> Iterator[Layout]:
@@ -65,21 +65,10 @@ class _Discovery:
         self._volumes = with_devices(self._volumes)
         for volume in self._volumes:
             self._problems.extend(volume_problems(volume, self._window(volume)))
-        return Layout(disks=disks, volumes=self._volumes, problems=self._told())
-
-    def _told(self) -> list[Problem]:
-        """Return the problems, as many as are listed."""
-        if self._is_full():
-            reason = f"there are more than {_MOST_LISTED} volumes: the others were not read"
-            self._problems.insert(0, Problem(stage="layout", reason=reason))
-        if len(self._problems) <= _MOST_PROBLEMS:
-            return self._problems
-        lost = any(problem.lost for problem in self._problems[_MOST_PROBLEMS:])
-        reason = f"the layout has {len(self._problems)} problems: the first {_MOST_PROBLEMS} are listed"
-        return [*self._problems[:_MOST_PROBLEMS], Problem(stage="layout", reason=reason, lost=lost)]
+        return Layout(disks=disks, volumes=self._volumes, problems=listed_problems(self._problems, len(self._volumes)))
 
     def _is_full(self) -> bool:
-        return len(self._volumes) >= _MOST_LISTED
+        return len(self._volumes) >= layout_problems.MOST_VOLUMES
 
     def _disk(self, number: int, base: int, size: int) -> tuple[DiskTable, list[Partition]]:
         """Add a disk's volumes; return its table and the partitions in it, none where it is one filesystem."""
@@ -88,7 +77,7 @@ class _Discovery:
         self._problems += [_moved(problem, base) for problem in table.problems]
         found = self._recognised(whole, 0, is_disk=True)
         if table.partitions and found is not None and found.type in CONTAINERS:
-            found = self._behind(whole) or found
+            found = _behind(whole) or found
         is_readable = found is not None and found.type in READABLE
         partitions = [one for one in table.partitions if one.offset or not is_readable]  # the whole is that one too
         if found is not None and is_readable and partitions:
@@ -104,16 +93,11 @@ class _Discovery:
         disk = DiskTable(address=base, size=size, table=table.kind, sector_size=table.sector_size)
         return disk, [] if is_readable else partitions
 
-    def _behind(self, window: Window) -> Filesystem | None:
-        with suppress(OSError):
-            return recognise_behind(window)
-        return None
-
     def _read_behind(self) -> None:
         """Read what begins like a container, and of which nothing came, as the filesystem that begins there too."""
         for volume in list(self._volumes):
             kind = volume.filesystem.type if volume.filesystem is not None else ""
-            found = self._behind(self._window(volume)) if kind in CONTAINERS and not volume.parts else None
+            found = _behind(self._window(volume)) if kind in CONTAINERS and not volume.parts else None
             if found is None or self._is_full():
                 continue
             reason = f"a {found.type} filesystem begins where {kind} begins too: both were read"
@@ -306,6 +290,12 @@ class _Discovery:
 
     def _window(self, volume: Volume) -> Window:
         return Window(AroundMedium(self._space), volume.offset, volume.length)
+
+
+def _behind(window: Window) -> Filesystem | None:
+    with suppress(OSError):
+        return recognise_behind(window)
+    return None
 
 
 def _is_of(volume: Volume, kind: str) -> bool:

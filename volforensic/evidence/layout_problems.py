@@ -9,6 +9,7 @@ from volforensic.evidence.signatures import is_empty
 from volforensic.evidence.volumes.foreign import foreign_kind
 from volforensic.record import Problem
 
+MOST_VOLUMES, MOST_PROBLEMS = 1900, 4000  # the parent takes few more (``layout_check.py``)
 _NOT_FOR_FILES = {
     "21686148-6449-6e6f-744e-656564454649": "BIOS boot partition",
     "9e1a2d38-c612-4316-aa26-8b49521e5a8b": "PReP boot partition",
@@ -20,6 +21,17 @@ _WITHOUT_PARTS = {
     "lvm2": "an LVM physical volume, and no logical volume of it was found",
     "linux_raid": "a member of a RAID that was not put together",
 }
+
+
+def listed_problems(problems: list[Problem], volumes: int) -> list[Problem]:
+    """Return the problems of a layout of so many volumes, as many as are listed, and that there are more."""
+    if volumes >= MOST_VOLUMES:
+        reason = f"{MOST_VOLUMES} volumes are listed: others were not read"
+        problems = [Problem(stage="layout", reason=reason), *problems]
+    told, left = problems[:MOST_PROBLEMS], problems[MOST_PROBLEMS:]
+    reason = f"{len(left)} more problems of the layout are not listed"
+    lost = any(problem.lost for problem in left)
+    return [*told, Problem(stage="layout", reason=reason, lost=lost)] if left else told
 
 
 def volume_problems(volume: Volume, window: Window) -> Iterator[Problem]:
