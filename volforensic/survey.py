@@ -46,6 +46,7 @@ class Survey(NamedTuple):
 
         Raises:
             NoFilesystemError: None of them can be read; the error names the reasons.
+            IntegrityError: None can be read, and the source is not what it was.
         """
         unlocking = Unlocking(self.image, self.pool)
         layout, problems = self._layout(unlocking)
@@ -53,6 +54,8 @@ class Survey(NamedTuple):
             if layout is None or not unlocking.open_more(layout):
                 break
             layout, problems = self._layout(unlocking)
+        if layout is not None:
+            unlocking.give_up(layout)
         viewed = self.view(layout) if layout is not None else []
         if viewed:
             layout, problems = self._layout(unlocking)
@@ -61,6 +64,7 @@ class Survey(NamedTuple):
         for problem in problems:
             self.note(problem)
         if layout is None or not any(volume.is_readable for volume in layout.volumes):
+            self.image.check_unchanged()  # what was cut while it was read is no disk without a filesystem
             reasons = "; ".join(problem.reason for problem in problems)[:_LONGEST_REASONS]
             raise NoFilesystemError(
                 str(self.image.path),

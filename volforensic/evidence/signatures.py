@@ -34,6 +34,7 @@ _EXT_RESERVED, _XFS_RESERVED = 9, 2  # inodes in use that have no name: 1 to 10 
 _PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
 _SUSPENDED = (b"S1SUSPEND", b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001", b"\xed\xc3\x02\xe9\x98\x56\xe5\x0c")
 SUSPENDED = "it holds the memory of a machine that was suspended (hibernation)"
+CONTAINERS = ("luks", "lvm2", "linux_raid")
 READABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "fat", "exfat", "ntfs", "iso9660", "squashfs", "erofs", *ARCHIVES)
 
 
@@ -94,6 +95,22 @@ def _filesystem(window: Window) -> Filesystem | None:
         if found is not None:
             return found
     return None
+
+
+def recognise_behind(window: Window) -> Filesystem | None:
+    """Return the filesystem that begins where a container of volumes seems to begin too, None where there is none.
+
+    The first bytes of ext and btrfs are nobody's: whoever owns the disk can write what begins LUKS or LVM there. Only
+    a whole superblock in its first place counts: copies outlive the filesystem that they are of.
+    """
+    head = window.read_at(0, _HEAD)
+    if head[1080:1082] == b"\x53\xef":
+        found = _ext(head, window)
+    elif window.read_at(0x10040, 8) == b"_BHRfS_M":
+        found = _btrfs(head, window)
+    else:
+        return None
+    return found if found is not None and not found.remark and not found.unread else None
 
 
 def is_empty(window: Window) -> bool:
