@@ -25,8 +25,8 @@ from volforensic.sandbox.pool import Failure, Pool, Task
 _MOST_LOOKS = 8
 _PLAIN_SUFFIXES = (".raw", ".dd")
 _LARGEST_DISK = 1 << 60
-_HEAD = 64
 _SAID = re.compile(r"(?:Container|EncryptedVmdk|Qcow1|Qcow2|Vmdk)Error: (.*) \(\w+\.py:\d+\)", re.DOTALL)
+_HEAD = 64
 _LOOK_LIMITS = Limits(processor_seconds=120, item_seconds=120)
 
 
@@ -218,15 +218,15 @@ class DiskOpener(NamedTuple):
         return facts
 
 
-def _is_plain_by_name(source: Source) -> bool:
-    """Return whether to believe the name against the bytes: whoever writes a disk can begin it as a container."""
-    return source.kind == "block device" or source.path.suffix.lower() in _PLAIN_SUFFIXES
-
-
 def _plain(reason: str) -> str:
     """Return what a container's reader says without the error's class and the line of code: it is meant for people."""
     said = _SAID.fullmatch(reason)
     return said[1] if said else reason
+
+
+def _is_plain_by_name(source: Source) -> bool:
+    """Return whether to believe the name against the bytes: whoever writes a disk can begin it as a container."""
+    return source.kind == "block device" or source.path.suffix.lower() in _PLAIN_SUFFIXES
 
 
 def _says_raw(facts: ContainerFacts) -> bool:
