@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from media import handle_of
 
+from volforensic.collection import containers
 from volforensic.collection.definitions import Artifact
 from volforensic.collection.host import Host, find_hosts
 from volforensic.collection.loader import load_definitions
@@ -82,6 +83,7 @@ class Collected:
         self.hosts: list[Host] = []
         self.records: dict[str, list[dict[str, Any]]] = {}
         self.coverage: dict[tuple[str, int], Coverage] = {}
+        self.contained: dict[tuple[str, str], Coverage] = {}
         self.problems: list[Problem] = []
         self.ends: list[FileEnd] = []
         self.stored: dict[bytes, str] = {}
@@ -104,7 +106,10 @@ class Collected:
                 self.stored[event.path] = digest.hexdigest()
                 digest = hashlib.sha256()
             elif isinstance(event, Coverage):
-                self.coverage[event.artifact, event.volume] = event
+                if event.container:
+                    self.contained[event.artifact, event.container] = event
+                else:
+                    self.coverage[event.artifact, event.volume] = event
             else:
                 self.problems.append(event)
 
@@ -133,6 +138,8 @@ def collected(
         for found in find_hosts(pool, handle_of(descriptor), inventory, layout, subvolumes):
             (result.problems if isinstance(found, Problem) else result.hosts).append(found)  # type: ignore[arg-type]
         paths = HostPaths([host.trees for host in result.hosts])
+        around = containers.Evidence(pool, handle_of(descriptor), layout.facts(), inventory, result.problems.append)
+        result.hosts += containers.find_containers(around, result.hosts)
         evidence = Evidence(pool, handle_of(descriptor), inventory, result.hosts, layout.facts(), paths)
         result.take(collect(evidence, chosen, doubtful))
     os.close(descriptor)

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from mutants import Mutant, MutantMedium, mutant, used_sectors
@@ -130,6 +131,11 @@ def judged(name: str, disk: bytes, seed: int, numbers: range) -> Iterator[Verdic
             waiting = waiting[1:]
 
 
+def _memory_in_use() -> int:
+    """Return the private memory that this process has, in bytes (proc(5), statm)."""
+    return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+
+
 def in_child(work: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Run an iterator in a limited child and yield what it yields; a last ("death", why) where the child died of it."""
     reader, writer = os.pipe()
@@ -138,7 +144,8 @@ def in_child(work: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         os.close(reader)
         status = 1
         try:
-            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+            limit = _memory_in_use() + MEMORY  # the test runner's own is not the reader's
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
             _limit_processor()
             with os.fdopen(writer, "w", buffering=1) as output:
                 for found in work:

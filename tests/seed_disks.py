@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from images.hostile.ext_disk import Ext
-from images.hostile.other_disks import btrfs_image, iso_image, ntfs_image, squashfs_image, xfs_image
+from images.hostile.other_disks import btrfs_image, erofs_image, iso_image, ntfs_image, squashfs_image, xfs_image
 from images.hostile.tables import gpt_disk
 
 
@@ -66,6 +66,8 @@ SEEDS = {
     "btrfs": Seed(lambda folder: btrfs_image(folder, _IDENTITY), ("mkfs.btrfs",)),
     "squashfs": Seed(squashfs_image, ("mksquashfs",)),
     "squashfs-xz": Seed(lambda folder: squashfs_image(folder, "-comp", "xz"), ("mksquashfs",)),
+    "erofs": Seed(erofs_image, ("mkfs.erofs",)),
+    "erofs-lz4": Seed(lambda folder: erofs_image(folder, "-zlz4", "-C65536", "-Eztailpacking"), ("mkfs.erofs",)),
     "iso9660": Seed(iso_image, ("genisoimage",)),
     "ntfs": Seed(ntfs_image, ("mkfs.ntfs", "ntfscp")),
 }

@@ -7,7 +7,7 @@ from collection_runs import Files, artifacts, collected, disk, ext4
 from inventory_samples import inventory_of
 
 from volforensic.collection.content import NO_ZONE, Content, SourceFile
-from volforensic.collection.host import HostFacts, _facts, _with_zone
+from volforensic.collection.host_facts import HostFacts, _facts, _with_zone
 from volforensic.collection.namespace import Tree
 from volforensic.collection.parsers import auth_log
 from volforensic.collection.stray_volumes import likely_mount_point

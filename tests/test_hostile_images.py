@@ -50,6 +50,7 @@ IN_EVERY_RUN = (
     "xfs-extent-tree-loop",
     "btrfs-tree-loop",
     "squashfs-inodes-max",
+    "erofs-huge-compressed-file",
 )
 """Representatives of each class; all of them run where VOLFORENSIC_ALL_HOSTILE is set."""
 CHOSEN = tuple(BUILDERS) if os.environ.get("VOLFORENSIC_ALL_HOSTILE") else IN_EVERY_RUN

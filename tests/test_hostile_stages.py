@@ -9,14 +9,17 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 from collection_runs import Files, ext4
+from engine_samples import docker, identity
 from inventory_samples import entry
 
 from volforensic import survey, triage
 from volforensic.case.folder import Case
 from volforensic.case.verification import verify
-from volforensic.collection import host, stage
-from volforensic.collection.host import HostFacts
+from volforensic.collection import container_books, host_facts, stage
+from volforensic.collection.container_worker import Answer
+from volforensic.collection.host_facts import HostFacts
 from volforensic.collection.loader import load_definitions
+from volforensic.collection.parsers.container_stores import ContainerFacts, StoreSettings
 from volforensic.collection.parsers.identity import FstabEntry
 from volforensic.collection.parsing import LARGEST_HOLE, Parsed, Rows, Stored
 from volforensic.errors import NoFilesystemError
@@ -262,10 +265,31 @@ FACTS = {
 
 @pytest.mark.parametrize("messages", FACTS.values(), ids=FACTS)
 def test_facts_that_cannot_be(run: Run, messages: list[Any]) -> None:
-    run.take_over(host, sends(*messages))
+    run.take_over(host_facts, sends(*messages))
     outcome, reasons, rows = run.triage()
     assert not outcome.is_complete
     assert any("the host's identity could not be read: the worker" in reason for reason in reasons)
+    assert len(rows["records/auth_log"]) == 3
+
+
+BOOKS = {
+    "an answer to no question": [Answer(number=7)],
+    "an answer twice": [Answer(number=0), Answer(number=0)],
+    "no answer": [],
+    "another type": [[1]],
+    "a million layers": [Answer(number=0, names=["x"] * 100_000)],
+    "a name of MiB": [Answer(number=0, containers=[ContainerFacts(engine="docker", id="x", name="x" * (1 << 20))])],
+    "a relative root": [Answer(number=0, settings=StoreSettings(["../.."]))],
+}
+
+
+@pytest.mark.parametrize("messages", BOOKS.values(), ids=BOOKS)
+def test_books_of_containers_that_cannot_be(run: Run, tmp_path: Path, messages: list[Any]) -> None:
+    contained = run._replace(disk=ext4(tmp_path / "contained.raw", {**FILES, **docker(identity(7), {})}))
+    run.take_over(container_books, sends(*messages))
+    outcome, reasons, rows = contained.triage()
+    assert not outcome.is_complete
+    assert any("not read: the worker" in reason for reason in reasons)
     assert len(rows["records/auth_log"]) == 3
 
 

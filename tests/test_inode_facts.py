@@ -224,7 +224,7 @@ def test_attributes_in_an_xfs_inode() -> None:
     ours, others = short_entry(4, b"capability", NET_RAW), short_entry(0, b"capability", b"user's")
     assert short_attributes(short_fork(others, ours)).capabilities == "cap_net_raw=ep"
     assert short_attributes(short_fork(others, short_entry(0x84, b"capability", NET_RAW))).capabilities is None
-    assert short_attributes(short_fork(short_entry(2, b"SGI_ACL_FILE", b"x"))).has_access_list
+    assert short_attributes(short_fork(short_entry(2, b"SGI_ACL_FILE", b"x"))).attributes == ("acl",)
     assert short_attributes(short_fork(ours)[:-1]).problems == ("its extended attributes are cut",)
     assert short_attributes(short_fork(ours, count=255)).problems == ("its extended attributes are cut",)
     assert "are damaged" in short_attributes(short_fork(short_entry(4, b"capability", b"x"))).problems[0]

@@ -96,6 +96,17 @@ def test_bad_sectors_are_named_and_count_as_nul(tmp_path: Path, monkeypatch: pyt
     assert digest.sha256 == hashlib.sha256(content[:8192] + bytes(4096) + content[12288:]).hexdigest()
 
 
+def test_bad_sectors_side_by_side_are_one_range_however_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_descriptor: int, _buffers: Sequence[memoryview], _offset: int) -> int:
+        raise OSError(errno.EIO, "bad")
+
+    size = 5 << 20
+    with Source(image(tmp_path, bytes(size))) as source:
+        monkeypatch.setattr(os, "preadv", failing)
+        digest = source.digest()
+    assert [(problem.offset, problem.length) for problem in digest.problems] == [(0, size)]
+
+
 def test_an_error_that_is_not_a_bad_sector_ends_the_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: object) -> int:
         raise OSError(errno.ENXIO, "No such device or address")

@@ -4,7 +4,7 @@ import pytest
 from container_files import assert_reads, disk_bytes, open_files
 
 from volforensic.evidence.containers.container import NamedFile
-from volforensic.evidence.containers.split_raw import following_segments, look, recognises
+from volforensic.evidence.containers.split_raw import SEGMENTS_MOST, following_segments, look, recognises
 
 DISK = disk_bytes(1_000_448, 1)
 
@@ -12,18 +12,19 @@ DISK = disk_bytes(1_000_448, 1)
 @pytest.mark.parametrize(
     ("name", "first", "last"),
     [
-        (b"d.001", b"d.002", b"d.241"),
-        (b"d.000", b"d.001", b"d.240"),
-        (b"d.raw.001", b"d.raw.002", b"d.raw.241"),
-        (b"d.01", b"d.02", b"d.241"),
-        (b"d.0000", b"d.0001", b"d.0240"),
-        (b"d.aa", b"d.ab", b"d.jg"),
-        (b"d.AAA", b"d.AAB", b"d.AJG"),
+        (b"d.001", b"d.002", b"d.3991"),
+        (b"d.000", b"d.001", b"d.3990"),
+        (b"d.raw.001", b"d.raw.002", b"d.raw.3991"),
+        (b"d.01", b"d.02", b"d.3991"),
+        (b"d.0000", b"d.0001", b"d.3990"),
+        (b"d.aa", b"d.ab", b"d.zz"),
+        (b"d.AAA", b"d.AAB", b"d.FXM"),
     ],
 )
 def test_what_follows_a_first_part(name: bytes, first: bytes, last: bytes) -> None:
     names = following_segments(name)
-    assert (names[0], names[-1], len(names)) == (first, last, 240)
+    assert (names[0], names[-1]) == (first, last)
+    assert len(names) == (675 if last == b"d.zz" else SEGMENTS_MOST)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +88,9 @@ def test_a_part_alone_and_a_later_part() -> None:
 
 
 def test_more_parts_than_are_looked_for() -> None:
-    found = open_files({b"d.%03d" % number: b"x" * 512 for number in range(1, 300)}, b"d.001")
-    assert found.medium.size == 241 * 512
-    assert "241 parts were joined" in found.facts.problems[0].reason
+    found = open_files({b"d.%03d" % number: b"x" * 512 for number in range(1, 4100)}, b"d.001")
+    assert found.medium.size == 3991 * 512
+    assert "3991 parts were joined" in found.facts.problems[0].reason
 
 
 def test_a_name_that_is_no_part_is_not_recognised() -> None:

@@ -15,7 +15,7 @@ from test_tar import fill, found_rows
 from test_walk import Walked, empty_image, kernel_rows, our_rows
 
 from volforensic.case.scratch import ScratchFile
-from volforensic.device import beneath, file_data, tree_copy
+from volforensic.device import beneath, file_data, tree_copy, tree_walk
 from volforensic.device.tree_copy import Progress, TreeCopy
 from volforensic.errors import HostError, SourceError
 from volforensic.record import Problem
@@ -208,6 +208,35 @@ def also_mounted(command: list[str], folder: Path) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def unchanging_of(folder: Path) -> str:
+    with TreeCopy(folder) as copy:
+        for _ in copy.copied(lambda _: None):
+            pass
+    return copy.unchanging
+
+
+def test_what_lies_deeper_than_anything_honest_is_left_out_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_walk, "_LONGEST_PATH", 300)
+    (tmp_path / "tree" / ("d" * 200) / ("e" * 200) / "f").mkdir(parents=True)
+    copied = Copied(tmp_path / "tree", tmp_path / "archive")
+    assert set(found_rows(copied.walked)) == {b"/" + b"d" * 200}
+    assert [problem.lost for problem in copied.problems] == [True]
+
+
+def test_what_lies_beside_a_deep_tree_is_found_and_no_descriptor_stays_open(tmp_path: Path) -> None:
+    deep = tmp_path / "tree" / Path(*["a"] * 200)
+    deep.mkdir(parents=True)
+    for level in (1, 70, 199):
+        (tmp_path / "tree" / Path(*["a"] * level) / "b").mkdir()
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - nothing but names is wanted
+    copied = Copied(tmp_path / "tree", tmp_path / "archive")
+    assert len(os.listdir("/proc/self/fd")) <= before + 1  # noqa: PTH208 - the archive's own
+    assert len(found_rows(copied.walked)) == 203
+    assert copied.problems == []
+
+
 @needs_root
 def test_disks_mounted_below_belong_to_the_tree_and_other_mounts_do_not(tmp_path: Path) -> None:
     image = empty_image(tmp_path, 4 << 20, "mke2fs", "-q", "-F", "-t", "ext4")
@@ -222,6 +251,8 @@ def test_disks_mounted_below_belong_to_the_tree_and_other_mounts_do_not(tmp_path
             also_mounted(["--bind", str(folder)], folder / "self"),
         ):
             copied = Copied(folder, tmp_path / "archive")
+            again = [unchanging_of(folder) for _ in range(2)]
+    assert again[0] == again[1]  # the times of what the kernel makes up are always now
     names = set(found_rows(copied.walked))
     assert names == {b"/file", b"/home", b"/home/mine", b"/home/lost+found", b"/proc", b"/self"}
     assert {(one.source, one.lost) for one in copied.problems} == {("/proc", True), ("/self", False)}

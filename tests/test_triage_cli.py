@@ -95,7 +95,7 @@ def make_source(kind: str, folder: Path) -> Path:
         ("random", 7, "no filesystem"),
         ("zeroes", 7, "NUL bytes"),
         ("LUKS", 7, "encrypted"),
-        ("LVM", 7, "LVM physical volumes are not supported"),
+        ("LVM", 7, "no logical volume of it was found"),
     ],
 )
 def test_a_source_that_cannot_be_read(tmp_path: Path, case: Path, kind: str, status: int, wrong: str) -> None:

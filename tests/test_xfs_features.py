@@ -224,7 +224,9 @@ def test_features_are_named(tmp_path: Path) -> None:
         sector[224:228] = struct.pack("<I", crc32c(bytes(sector)))
         file.seek(0)
         file.write(sector)
-    remark = recognised(image).remark
+    found = recognised(image)
+    assert found.has_unknown_features
+    remark = found.remark
     names = "it has features that are not known: ZONED, 0x100000"
     assert remark.startswith(f"it is marked as in need of repair (NEEDSREPAIR); {names}")
 

@@ -23,6 +23,7 @@ images has_command=mke2fs         e2fsprogs               e2fsprogs
 images has_command=mkfs.xfs       xfsprogs                xfsprogs
 images has_command=mkfs.btrfs     btrfs-progs             btrfs-progs
 images has_command=mksquashfs     squashfs-tools          squashfs-tools
+images has_command=mkfs.erofs     erofs-utils             erofs-utils
 images has_command=sfdisk         fdisk                   util-linux
 images has_command=xz             xz-utils                xz
 images has_command=zstd           zstd                    zstd

@@ -56,7 +56,7 @@ class FileStages:
         """Read the package databases of every host; ``doubtful`` are the volumes that were not read whole."""
         evidence, voice = self._evidence, self._survey.voice
         views = host_views(evidence.inventory, evidence.hosts, evidence.paths)
-        hosts = [view.namespace for view in views if not view.is_below_mounts]
+        hosts = [view.namespace for view in views if not view.is_below_mounts and not view.label]
         given = Sources(evidence.pool, evidence.source, evidence.volumes, evidence.inventory, hosts, doubtful)
         voice.stage("packages", None, "claims")
         for found in read_packages(given, self._proof):

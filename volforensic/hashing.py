@@ -89,7 +89,7 @@ def hashed_source(path: Path, options: HashOptions, voice: Voice) -> Iterator[Ha
             image=image,
             inventory=inventory,
             paths=paths,
-            volumes=layout.facts(),
+            volumes=layout.facts(is_verified=True),
             rules=options.rules,
             others={*options.hashes, *(options.sets.algorithms_needed if options.sets is not None else ())},
         )

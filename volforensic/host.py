@@ -33,7 +33,7 @@ LIBRARIES = {
     "yara_x": "finds miner binaries",
     "magic": "names file types",
     "ruamel.yaml": "reads artifact definitions",
-    "zstandard": "decompresses logs, btrfs and squashfs",
+    "zstandard": "decompresses logs, btrfs, squashfs and erofs",
     "Crypto": "checks wallet addresses",
     "jinja2": "writes the report",
 }
@@ -47,7 +47,7 @@ DISTRIBUTIONS = {
 }
 """The distribution of a module where it has another name."""
 
-DISK_TOOLS = ("mke2fs", "debugfs", "sfdisk", "mkfs.xfs", "mkfs.btrfs", "mksquashfs")
+DISK_TOOLS = ("mke2fs", "debugfs", "sfdisk", "mkfs.xfs", "mkfs.btrfs", "mksquashfs", "mkfs.erofs")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 REINSTALL = "run make setup again"
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 Row: TypeAlias = dict[str, Any]
 """One row on its way from a parser to the case: plain values that JSON knows (no bytes)."""
@@ -86,7 +87,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one artifact on one volume: how many files and records, how many lines were not understood."""
+    """What became of one artifact on one volume: how many files and records, how many lines were not understood.
+
+    ``container`` is the label of the container whose view it is about, on the volume of its upper layer.
+    """
 
     artifact: str
     volume: int
@@ -95,6 +99,18 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     records: int = 0
     unparsed: int = 0
     reasons: list[str] = []
+    container: str | UnsetType = UNSET
+
+
+CONTAINER_PREFIX = "//container/"
+"""What a path in a container begins with: behind it stand the container's label and the path that it had there."""
+
+
+def container_of(path: object) -> str:
+    """Return the label of the container that a path is in; empty where it is a path of a host."""
+    if not isinstance(path, str) or not path.startswith(CONTAINER_PREFIX):
+        return ""
+    return path[len(CONTAINER_PREFIX) :].partition("/")[0]
 
 
 def text(value: bytes) -> str:

@@ -108,6 +108,8 @@ class SourceOpener(NamedTuple):
 
     def _tree(self, named: Path, stack: ExitStack) -> Image:
         root = Path(str(named).removeprefix(TREE_PREFIX))
+        if str(named) == TREE_PREFIX:
+            raise UsageError(TREE_PREFIX, "names no folder", "Write dir:/path/to/the/root")
         scratch = stack.enter_context(ScratchFile(self.scratch))
         copy = stack.enter_context(TreeCopy(root))
         scratch.require(copy.needed())

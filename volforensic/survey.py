@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from volforensic.collection.containers import Evidence, find_containers
 from volforensic.collection.host import Host, find_hosts
 from volforensic.collection.namespace import HostPaths
 from volforensic.errors import NoFilesystemError
@@ -45,6 +46,7 @@ class Survey(NamedTuple):
 
         Raises:
             NoFilesystemError: None of them can be read; the error names the reasons.
+            IntegrityError: None can be read, and the source is not what it was.
         """
         unlocking = Unlocking(self.image, self.pool)
         layout, problems = self._layout(unlocking)
@@ -52,6 +54,8 @@ class Survey(NamedTuple):
             if layout is None or not unlocking.open_more(layout):
                 break
             layout, problems = self._layout(unlocking)
+        if layout is not None:
+            unlocking.give_up(layout)
         viewed = self.view(layout) if layout is not None else []
         if viewed:
             layout, problems = self._layout(unlocking)
@@ -60,6 +64,7 @@ class Survey(NamedTuple):
         for problem in problems:
             self.note(problem)
         if layout is None or not any(volume.is_readable for volume in layout.volumes):
+            self.image.check_unchanged()  # what was cut while it was read is no disk without a filesystem
             reasons = "; ".join(problem.reason for problem in problems)[:_LONGEST_REASONS]
             raise NoFilesystemError(
                 str(self.image.path),
@@ -92,6 +97,12 @@ class Survey(NamedTuple):
             else:
                 hosts.append(found)
         return hosts
+
+    def find_containers(self, inventory: Inventory, layout: Layout, hosts: list[Host]) -> list[Host]:
+        """Return the containers of the hosts, each as a host of its own."""
+        volumes = layout.facts()
+        evidence = Evidence(self.pool, self.image.handle, volumes, inventory, self.note)
+        return list(find_containers(evidence, hosts))
 
     def _layout(self, unlocking: Unlocking) -> tuple[Layout | None, list[Problem]]:
         """Return the layout as far as encrypted volumes were opened, and the problems; the image now knows it."""

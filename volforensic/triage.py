@@ -8,6 +8,7 @@ import msgspec
 
 from volforensic.case.evidence_folder import EvidenceFolder
 from volforensic.case.folder import Case
+from volforensic.collection.containers import described, layer_paths
 from volforensic.collection.definitions import Artifact, Definition
 from volforensic.collection.host import Host, mounted_places
 from volforensic.collection.stage import Evidence, FileEnd, collect
@@ -119,6 +120,7 @@ class _Item:
         self.problems: list[Problem] = []
         self.coverage: list[Coverage] = []
         self.findings: list[Finding] = []
+        self.layers: dict[str, list[str]] = {}
 
     def run(self, before: Digest | None, noted: Sequence[Problem]) -> Outcome:
         self._note(*noted)
@@ -136,8 +138,11 @@ class _Item:
             subvolumes = survey.walk(inventory, layout)
             hosts = survey.find_hosts(inventory, layout, subvolumes)
             paths = host_paths(hosts)
-            volumes = layout.facts(is_verified=self.options.second_reader)
-            evidence = Evidence(self.pool, self.image.handle, inventory, hosts, volumes, paths)
+            contained = survey.find_containers(inventory, layout, hosts)
+            volumes = layout.facts(is_verified=self.options.every_file)
+            evidence = Evidence(self.pool, self.image.handle, inventory, [*hosts, *contained], volumes, paths)
+            containers = [described(host, paths, inventory) for host in contained]
+            self.layers = layer_paths(contained, paths, inventory)
             doubtful = self._doubtful()
             self._collect(evidence, layout, doubtful)
             files = FileStages(survey, evidence, proof, self.options.of_files(), self.options.sets)
@@ -151,7 +156,7 @@ class _Item:
             packages = files.packages()
         self._detect()
         after = self._after(before)
-        self._write_results(layout, hosts, before, after, packages)
+        self._write_results(layout, hosts, before, after, {"packages": packages, "containers": containers})
         return Outcome(
             evidence_id=self.folder.id,
             is_complete=self._is_complete(),
@@ -235,6 +240,7 @@ class _Item:
             self.options.yara.metadata,
             missing=self.folder.read("missing"),
             carved=self.folder.read("carved") if self.options.carve else (),
+            layers=self.layers,
         )
         for outcome in found:
             if isinstance(outcome, Problem):
@@ -261,7 +267,7 @@ class _Item:
         lacking = any(item.status in ("partial", "unreadable", "unsupported") for item in self.coverage)
         return not lacking and not any(problem.lost for problem in self.problems)
 
-    def _write_results(self, layout: Layout, hosts: list[Host], before: Digest, after: Digest, packages: Row) -> None:
+    def _write_results(self, layout: Layout, hosts: list[Host], before: Digest, after: Digest, more: Row) -> None:
         described = [host.described() for host in hosts]
         identity = {
             "id": self.folder.id,
@@ -275,7 +281,9 @@ class _Item:
             "layout": layout.described(mounted_places(hosts)),
             "host": described[0] if described else {},
             "hosts": described,
-            "packages": packages,
+            "packages": more["packages"],
         }
+        if more["containers"]:
+            identity["containers"] = more["containers"]
         coverage = {"artifacts": self.coverage, "complete": self._is_complete()}
         write_results(self.folder, identity, self.findings, self.problems, coverage)

@@ -35,6 +35,12 @@ class Unlocking:
                 self._open(volume)
         return len(self.opened) > before
 
+    def give_up(self, layout: Layout) -> None:
+        """Say which encrypted volumes were not tried: they lie in too many others."""
+        for volume in _locked(layout):
+            if volume.offset not in self._tried:
+                self._note(volume, "the encrypted volume was not tried: it lies in too many others that are encrypted")
+
     def _open(self, volume: Volume) -> None:
         arguments = UnlockArguments(
             member=Member(volume.index, volume.offset, volume.length),

@@ -4,6 +4,7 @@ from images.hostile import (
     contents,
     cuts,
     directories,
+    erofs_disks,
     extents,
     inodes,
     journals,
@@ -27,6 +28,7 @@ CLASSES: dict[str, dict[str, Builder]] = {
     "4.11 sizes": sizes.GENERATORS,
     "4.13 journals": journals.GENERATORS,
     "4.3 to 4.6 of other filesystems": other_filesystems.GENERATORS,
+    "4.1 to 4.6 of erofs": erofs_disks.GENERATORS,
 }
 """By the classes of the fact sheet on hostile inputs."""
 ALL: dict[str, Builder] = {name: build for each in CLASSES.values() for name, build in each.items()}

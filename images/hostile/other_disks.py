@@ -63,6 +63,15 @@ def squashfs_image(folder: Path, *options: str) -> Path:
     return path
 
 
+def erofs_image(folder: Path, *options: str) -> Path:
+    """Build an erofs with the good tree; ``options`` are further ones of mkfs.erofs(1)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "disk.raw"
+    command = ["mkfs.erofs", "--quiet", "--all-root", "-T0", f"-U{UUID}", *options, str(path)]
+    subprocess.run([*command, str(good_tree(folder / "tree"))], check=True, capture_output=True)
+    return path
+
+
 def iso_image(folder: Path) -> Path:
     """Build an ISO 9660 with Rock Ridge and Joliet and the good tree."""
     folder.mkdir(parents=True, exist_ok=True)

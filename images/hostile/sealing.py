@@ -22,3 +22,10 @@ def seal_xfs(disk: bytearray, place: int, size: int, checksum: int) -> None:
 def seal_xfs_inode(disk: bytearray, place: int, size: int = 512) -> None:
     """Write the CRC-32C of an XFS inode of version 3."""
     seal_xfs(disk, place, size, _XFS_INODE_CHECKSUM.start)
+
+
+def seal_erofs(disk: bytearray) -> None:
+    """Write the CRC-32C of an erofs' superblock and of the rest of its block."""
+    block = max(1 << min(disk[1024 + 12], 16), 2048)
+    disk[1028:1032] = bytes(4)
+    disk[1028:1032] = (crc32c(bytes(disk[1024:block])) ^ 0xFFFFFFFF).to_bytes(4, "little")

@@ -1,14 +1,24 @@
 """Run a verb's work so that whatever ends it is told in one way and becomes an exit status."""
 
+import errno
+import os
 import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from volforensic.cli.standard_output import say
-from volforensic.errors import InterruptedRunError, VolforensicError
+from volforensic.errors import HostError, InterruptedRunError, VolforensicError
 
 if TYPE_CHECKING:
     from volforensic.cli.terminal import Terminal
+
+_LIMITS = {
+    errno.ENOMEM: "ulimit -v, ulimit -d, or memory itself",
+    errno.EMFILE: "ulimit -n",
+    errno.ENFILE: "fs.file-max",
+    errno.EFBIG: "ulimit -f",
+    errno.EAGAIN: "ulimit -u",
+}
 
 
 def run_guarded(terminal: "Terminal", work: Callable[[], tuple[list[str], int]], interrupted: str) -> int:
@@ -23,6 +33,12 @@ def run_guarded(terminal: "Terminal", work: Callable[[], tuple[list[str], int]],
     except VolforensicError as error:
         terminal.error(str(error))
         return error.exit_status
+    except (MemoryError, OSError) as error:
+        stands_in_the_way = _host_error(error)
+        if stands_in_the_way is None:
+            raise
+        terminal.error(str(stands_in_the_way))
+        return stands_in_the_way.exit_status
     except KeyboardInterrupt:
         terminal.error(interrupted)
         return InterruptedRunError.exit_status
@@ -30,3 +46,12 @@ def run_guarded(terminal: "Terminal", work: Callable[[], tuple[list[str], int]],
     for line in lines:
         say(line)
     return exit_status
+
+
+def _host_error(error: MemoryError | OSError) -> HostError | None:
+    """Return the error as one of the host's where a limit of it was reached, None for anything else."""
+    number = errno.ENOMEM if isinstance(error, MemoryError) else error.errno
+    limit = _LIMITS.get(number or 0)
+    if limit is None:
+        return None
+    return HostError("this host", os.strerror(number or 0).lower(), f"Raise the limit ({limit}) and run it again")

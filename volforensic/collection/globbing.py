@@ -73,7 +73,7 @@ class _Expansion:
         wild = _WILD.search(first)
         fixed = first[: wild.start()] if wild else first
         tokens = _tokens(first)
-        for entry in self._allowance.limit(self._namespace.inventory.named(fixed, is_prefix=wild is not None)):
+        for entry in self._allowance.limit(self._namespace.candidates(fixed, is_prefix=wild is not None)):
             path = self._namespace.host_path(entry)
             if path is None or not _matches(entry.name, tokens):
                 continue

@@ -66,7 +66,7 @@ class HostPaths:
 
     def path_of(self, entry: FileEntry) -> bytes:
         """Return where the host had the entry; its path in the volume where no host had it."""
-        tree = self._whole.get(entry.volume) or _nearest(self._places, entry)
+        tree = self._whole.get(entry.volume) or nearest(self._places, entry)
         if tree is None or tree.prefix == tree.mount_point:
             return entry.path
         return tree.host_path(entry.path)
@@ -131,6 +131,10 @@ class Namespace:
         """Yield the entries of a directory by name; what is mounted over one of them is shown by ``at`` alone."""
         return self.inventory.children(directory.volume, b"" if directory.path == b"/" else directory.path)
 
+    def candidates(self, first: bytes, *, is_prefix: bool) -> Iterator[FileEntry]:
+        """Yield the entries whose name is ``first``, or begins with it; those of other hosts among them."""
+        return self.inventory.named(first, is_prefix=is_prefix)
+
     def mounted_over(self, path: bytes) -> FileEntry | None:
         """Return the root of what is mounted at exactly this path; None where nothing is."""
         is_mount = any(tree.mount_point == path for tree in self.trees)
@@ -138,7 +142,7 @@ class Namespace:
 
     def host_path(self, entry: FileEntry) -> bytes | None:
         """Return where the host had the entry; None where it belongs to another host."""
-        tree = _nearest(self._owner, entry)
+        tree = nearest(self._owner, entry)
         return None if tree is None else tree.host_path(entry.path)
 
     def _plain(self, path: bytes) -> FileEntry | None:
@@ -156,7 +160,7 @@ def is_under(path: bytes, directory: bytes) -> bool:
     return not directory or path == directory or path.startswith(directory + b"/")
 
 
-def _nearest(places: Mapping[tuple[int, bytes], Tree | None], entry: FileEntry) -> Tree | None:
+def nearest(places: Mapping[tuple[int, bytes], Tree | None], entry: FileEntry) -> Tree | None:
     """Return what stands for the nearest directory above an entry, or for itself, that has a place of its own."""
     prefix = entry.path.rstrip(b"/")
     while (entry.volume, prefix) not in places and prefix:

@@ -8,8 +8,8 @@ from typing import Any
 from volforensic.collection.coverage import CoverageCounts
 from volforensic.collection.definitions import Artifact, ArtifactSource
 from volforensic.collection.globbing import Allowance, expand
-from volforensic.collection.matching import HostView, Matched, match_source
-from volforensic.record import Problem
+from volforensic.collection.matching import HostView, Matched, Taken, match_source
+from volforensic.record import CONTAINER_PREFIX, Problem, text_fields
 
 _MOST_FOLLOWED = 256
 _LONGEST_PATTERN = 4096
@@ -61,7 +61,7 @@ class Search:
         """Search for the artifact's sources in each view."""
         self._artifact = artifact
         self._views = views
-        self._taken: set[tuple[int, bytes, int]] = set()
+        self._taken = Taken()
         self._searched: set[tuple[int, int, str]] = set()
         self._allowance = Allowance(_MOST_NAMES)
 
@@ -81,6 +81,10 @@ class Search:
             reason = f"globs named in the evidence match more than {_MOST_NAMES} names: not all were followed"
             yield Problem(stage="collection", reason=reason, artifact=self._artifact.name)
 
+        if self._taken.unrepeated:
+            reason = f"{self._taken.unrepeated} files of layers that several containers have are told of one of them"
+            yield Problem(stage="collection", reason=reason, lost=False, artifact=self._artifact.name)
+
     @staticmethod
     def _patterns(source: ArtifactSource, host: int, followed: Followed) -> list[str]:
         return source.paths or followed.patterns(source.follow or "", host)
@@ -98,9 +102,11 @@ def unread_forms(artifact: Artifact, views: Sequence[HostView], counts: Coverage
         if not found:
             continue
         root = view.host.root.volume
-        is_all = not counts.files_on(artifact.name, {tree.volume for tree in view.host.trees})
+        volumes = {root} if view.label else {tree.volume for tree in view.host.trees}
+        is_all = not counts.files_on(artifact.name, [(volume, view.label) for volume in sorted(volumes)])
         reason = f"{found} files that match {', '.join(artifact.unread)} are not read by this version"
         if is_all:
             reason += ", and there is no other trace of this artifact"
-            counts.unsupported(artifact.name, root, reason)
-        yield Problem(stage="collection", reason=reason, lost=is_all, artifact=artifact.name, volume=root)
+            counts.unsupported(artifact.name, (root, view.label), reason)
+        place = text_fields("source", (CONTAINER_PREFIX + view.label).encode()) if view.label else {}
+        yield Problem(stage="collection", reason=reason, lost=is_all, artifact=artifact.name, volume=root, **place)

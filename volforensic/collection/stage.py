@@ -21,7 +21,7 @@ from volforensic.evidence.layout import VolumeFacts
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.file_bytes import Loss
 from volforensic.inventory.store import Inventory
-from volforensic.record import Coverage, Problem, Row, text_fields
+from volforensic.record import Coverage, Problem, Row, container_of, text_fields
 from volforensic.sandbox.confinement import Limits
 from volforensic.sandbox.messages import SourceHandle
 from volforensic.sandbox.pieces import Again, LostItem, work_on
@@ -98,10 +98,13 @@ def collect(
                     followed.note(artifact, event.host, event.batch.rows)
                 yield event
         for problem in (*followed.problems(artifact), *search.problems()):
-            counts.lost(artifact.name, problem.volume or 0, problem.reason)
+            if problem.lost:
+                counts.lost(artifact.name, (problem.volume or 0, ""), problem.reason)
             yield problem
         yield from unread_forms(artifact, views, counts)
-        yield from counts.coverage(artifact.name, list(evidence.volumes))
+        places = [(volume, "") for volume in evidence.volumes]
+        places += [(view.host.root.volume, view.label) for view in views if view.label]
+        yield from counts.coverage(artifact.name, places)
 
 
 def in_order(artifacts: Sequence[Artifact]) -> list[Artifact]:
@@ -129,13 +132,14 @@ def _parsed(
         if isinstance(match, Parse):
             parses.append(match)
         elif isinstance(match, OddFile):
-            counts.file(match.artifact, match.entry.volume)
+            counts.file(match.artifact, match.place)
             batch = records.of(match.entry, match.path, encoded_rows([match.row()]))
-            counts.batch(match.artifact, match.entry.volume, batch)
+            counts.batch(match.artifact, match.place, batch)
             yield RecordBatch(match.artifact, match.host, batch)
         else:
             if match.lost:
-                counts.lost(match.artifact or "", match.volume or 0, match.reason)
+                place = match.volume or 0, container_of(match.source)
+                counts.lost(match.artifact or "", place, match.reason)
             yield match
 
     def task_of(piece: Sequence[Parse]) -> Task:
@@ -180,7 +184,7 @@ class _FileInHand:
         elif isinstance(message, Rows):
             batch = records.of(entry, parse.path, message.lines, max(0, self._skip_rows - self._rows))
             self._rows += message.count
-            counts.batch(parse.artifact, entry.volume, batch)
+            counts.batch(parse.artifact, parse.place, batch)
             yield RecordBatch(parse.artifact, parse.host, batch)
             if batch.refused:
                 yield _problem(parse, f"{batch.refused} rows are not what the definition declares")
@@ -199,9 +203,9 @@ def _end(
 ) -> Iterator[CollectionEvent]:
     entry = parse.task.entry
     losses = message.losses if isinstance(message, Parsed) else [Loss(0, entry.size, message.reason)]
-    counts.file(parse.artifact, entry.volume)
+    counts.file(parse.artifact, parse.place)
     for loss in losses:
-        counts.lost(parse.artifact, entry.volume, loss.reason)
+        counts.lost(parse.artifact, parse.place, loss.reason)
         yield _problem(parse, loss.reason, offset=loss.offset, length=loss.length)
     if isinstance(message, Parsed) and message.remark:
         yield _problem(parse, message.remark, lost=False)

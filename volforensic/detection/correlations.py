@@ -1,6 +1,7 @@
 """Judgements that take more than one record: the watchers that records pass, and what they conclude."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from volforensic.detection import brute_force, brute_force_findings, distributed, sessions
 from volforensic.detection.accounts import Accounts
@@ -8,7 +9,7 @@ from volforensic.detection.file_graph import FileGraph
 from volforensic.detection.key_logins import KeyLogins
 from volforensic.detection.logins import Tally
 from volforensic.detection.persistence import MECHANISMS, Persistence, missing_libraries
-from volforensic.record import Finding, Problem, Row
+from volforensic.record import Finding, Problem, Row, container_of
 
 HOMES_LIMIT = 10_000
 """Home directories that are kept to read ``~`` in commands."""
@@ -20,15 +21,21 @@ Files = Callable[[], Iterable[Row]]
 class Correlations:
     """What the watchers of all artifacts have seen; records pass each once, then ``conclude`` is asked."""
 
-    def __init__(self, graph: FileGraph, records: Records, files: Files) -> None:
-        """Hold the files that are known and the ways to read records and files once more."""
+    def __init__(
+        self,
+        graph: FileGraph,
+        records: Records,
+        files: Files,
+        layers: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
+        """Hold the files that are known, the ways to read records and files once more, and containers' layers."""
         self._graph = graph
         self._records = records
         self._files = files
         self._tallies = {"auth_log": Tally(), "logins": Tally()}
         self._accounts = Accounts()
         self._keys = KeyLogins()
-        self._persistence = Persistence(graph, _homes(records("users")))
+        self._persistence = Persistence(graph, _homes(records("users")), layers)
         self._sources: dict[str, sessions.ChangedFile] = {}
 
     def watch(self, artifact: str, rows: Iterable[Row]) -> Iterable[Row]:
@@ -70,17 +77,18 @@ class Correlations:
         libraries = self._persistence.libraries
         if not libraries or not self._graph.rows:
             return
-        wanted = {self._graph.resolve(library.path) for library in libraries}
+        wanted = {path for library in libraries for path in self._persistence.places(library.source, library.path)}
         present = {
             path for row in self._files() if (path := str(row.get("path"))) in wanted and row.get("allocated", True)
         }
-        yield from missing_libraries(libraries, present, self._graph)
+        yield from missing_libraries(libraries, present, self._persistence)
 
 
-def _homes(rows: Iterable[Row]) -> dict[str, str]:
-    homes: dict[str, str] = {}
+def _homes(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
+    """Return the homes of users by container ("": the host) and name."""
+    homes: dict[tuple[str, str], str] = {}
     for row in rows:
         user, home = row.get("user"), row.get("home")
         if isinstance(user, str) and isinstance(home, str) and home.startswith("/") and len(homes) < HOMES_LIMIT:
-            homes.setdefault(user, home)
+            homes.setdefault((container_of(row.get("source")), user), home)
     return homes

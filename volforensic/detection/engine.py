@@ -1,7 +1,7 @@
 """Detection: from stored records and the inventory to findings. It holds no evidence and can be run again on a case."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from volforensic.collection.definitions import Artifact
 from volforensic.detection.correlations import Correlations, Files, Records
@@ -25,6 +25,7 @@ def detect(  # noqa: PLR0913 - one parameter for each thing that a case holds
     *,
     missing: Iterable[Row] = (),
     carved: Iterable[Row] = (),
+    layers: Mapping[str, Sequence[str]] | None = None,
 ) -> Iterator[Finding | Problem]:
     """Yield the problems met and then the findings, the gravest first.
 
@@ -34,6 +35,7 @@ def detect(  # noqa: PLR0913 - one parameter for each thing that a case holds
         files: Gives the rows of the inventory; it may be called again.
         yara_rules: Metadata of the YARA rules by name, in the order of the rule files.
         missing: Files that packages own and the disk lacks: {path, name, version, manager, is_config}.
+        layers: The paths of each container's layers in the inventory, by the container's label, the upper one first.
         carved: Pieces of unallocated space with ``offset``, ``length``, ``kind``, ``yara``, ``matches``, ``sha256``.
 
     Raises:
@@ -45,7 +47,7 @@ def detect(  # noqa: PLR0913 - one parameter for each thing that a case holds
     surroundings = read_surroundings(records("users"))
     judged = file_findings(files(), yara_rules, surroundings, missing=missing, carved=carved)
     outcomes = list(graph.watch(judged))
-    correlations = Correlations(graph, records, files)
+    correlations = Correlations(graph, records, files, layers or {})
     for artifact in artifacts:
         outcomes += apply_rules(artifact, correlations.watch(artifact.name, records(artifact.name)))
     outcomes = _said_once(outcomes)

@@ -1,7 +1,8 @@
 """Which file names which: what is kept of the inventory to follow a line of persistence to the program behind it."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from typing import NamedTuple
 
 from volforensic.detection.command_paths import clean
@@ -128,15 +129,18 @@ class FileGraph:
         self.nodes[path] = Node(path, flags, severe, program, references, indicators)
         self.names.add(path.rsplit("/", 1)[-1])
 
-    def resolve(self, path: str) -> str:
-        """Follow the symbolic links of a path inside the inventory; a loop leaves it where it is."""
+    def resolve(self, path: str, root: str = "") -> str:
+        """Follow the symbolic links of a path inside the inventory; a loop leaves it where it is.
+
+        ``root`` is the directory that the path begins at: a layer of a container.
+        """
         hops = 0
-        done = ""
+        done = root
         rest = deque(part for part in path.split("/") if part)
         while rest:
             part = rest.popleft()
             if part == "..":
-                done = done.rpartition("/")[0]
+                done = done.rpartition("/")[0] if done != root else done
                 continue
             target = self.links.get(f"{done}/{part}")
             if target is None or part == ".":
@@ -144,18 +148,21 @@ class FileGraph:
                 continue
             hops += 1
             if hops > _LINK_HOPS:
-                return path
+                return root + path
             rest.extendleft(reversed([piece for piece in target.split("/") if piece]))
-            done = "" if target.startswith("/") else done
+            done = root if target.startswith("/") else done
         return done or "/"
 
-    def chain(self, paths: Iterable[str]) -> Chain | None:
-        """Return the ways from the paths to flagged files, each of ``DEPTH_LIMIT`` files at most; None without one."""
+    def chain(self, paths: Iterable[str], roots: Sequence[str] = ("",)) -> Chain | None:
+        """Return the ways from the paths to flagged files, each of ``DEPTH_LIMIT`` files at most; None without one.
+
+        ``roots`` are the directories that paths begin at: the layers of a container.
+        """
         parents: dict[str, str | None] = {}
         depths: dict[str, int] = {}
         queue: deque[tuple[str, int]] = deque()
-        for path in paths:
-            self._visit(path, None, 1, parents, queue)
+        for path, root in product(paths, roots):
+            self._visit(path, root, None, 1, parents, queue)
         configured: dict[str, None] = {}
         built_in: dict[str, None] = {}
         while queue:
@@ -166,8 +173,8 @@ class FileGraph:
                 depths[path] = depth
                 configured.update(self.pools.get(path.rpartition("/")[0], {}))
             if depth < DEPTH_LIMIT:
-                for reference in node.references:
-                    self._visit(reference, path, depth + 1, parents, queue)
+                for reference, root in product(node.references, roots):
+                    self._visit(reference, root, path, depth + 1, parents, queue)
         if not depths:
             return None
         end = max(depths, key=lambda path: (self.nodes[path].program, depths[path]))
@@ -178,10 +185,16 @@ class FileGraph:
                 break
         return Chain(tuple(files.values()), self.nodes[end], tuple(configured | built_in))
 
-    def _visit(
-        self, path: str, parent: str | None, depth: int, parents: dict[str, str | None], queue: deque[tuple[str, int]]
+    def _visit(  # noqa: PLR0913, PLR0917 - a step of the search, and its state
+        self,
+        path: str,
+        root: str,
+        parent: str | None,
+        depth: int,
+        parents: dict[str, str | None],
+        queue: deque[tuple[str, int]],
     ) -> None:
-        found = self.resolve(clean(path))
+        found = self.resolve(clean(path), root)
         if found in self.nodes and found not in parents and len(parents) < _VISITED_LIMIT:
             parents[found] = parent
             queue.append((found, depth))

@@ -1,13 +1,13 @@
 """What runs by itself, followed to the file behind it: a cron or at line, a preloaded library, and flagged programs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from volforensic.detection.command_paths import clean, named_paths
 from volforensic.detection.file_graph import Chain, FileGraph, Node
 from volforensic.detection.rows import cut, integer, main_text, shown, string
 from volforensic.detection.rules import FINDINGS_LIMIT, limit_problem
-from volforensic.record import Finding, Problem, Row, finding_id
+from volforensic.record import Finding, Problem, Row, container_of, finding_id
 
 
 class Mechanism(NamedTuple):
@@ -42,8 +42,14 @@ class Library(NamedTuple):
 class Persistence:
     """Findings about what runs by itself, made while the records pass; and the libraries that are preloaded."""
 
-    def __init__(self, graph: FileGraph, homes: Mapping[str, str]) -> None:
-        """Follow names to the files of ``graph``; ``homes`` are the home directories by user."""
+    def __init__(
+        self, graph: FileGraph, homes: Mapping[tuple[str, str], str], layers: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Follow names to the files of ``graph``; ``homes`` are the home directories by container and user.
+
+        ``layers`` are the paths of each container's layers in the inventory, by its label, the upper one first.
+        """
+        self._layers = layers
         self.findings: dict[str, Finding] = {}
         self.libraries: list[Library] = []
         self._graph = graph
@@ -55,7 +61,8 @@ class Persistence:
         mechanism = MECHANISMS[artifact]
         for row in rows:
             self._note_library(row)
-            chain = self._graph.chain(self._paths(mechanism, row))
+            label = container_of(row.get("source"))
+            chain = self._graph.chain(self._paths(mechanism, row, label), self._layers.get(label, ("",)))
             if chain is not None:
                 self._add(_chain_finding(artifact, mechanism, row, chain))
             yield row
@@ -68,9 +75,14 @@ class Persistence:
             reason = f"{self._graph.left_out} files that name others were not followed: there are too many"
             yield Problem(stage="detection", reason=reason)
 
-    def _paths(self, mechanism: Mechanism, row: Row) -> Iterator[str]:
+    def places(self, source: str, path: str) -> list[str]:
+        """Return where in the inventory a path may be that was read from ``source``: links followed, in each layer."""
+        roots = self._layers.get(container_of(source), ("",))
+        return [self._graph.resolve(path, root) for root in roots]
+
+    def _paths(self, mechanism: Mechanism, row: Row, label: str) -> Iterator[str]:
         user = row.get("user")
-        home = self._homes.get(user, "") if isinstance(user, str) else ""
+        home = self._homes.get((label, user), "") if isinstance(user, str) else ""
         environment = row.get("environment")
         for field in mechanism.fields:
             text = row.get(field)
@@ -98,10 +110,10 @@ class Persistence:
             self._beyond += 1
 
 
-def missing_libraries(libraries: Iterable[Library], present: set[str], graph: FileGraph) -> Iterator[Finding]:
+def missing_libraries(libraries: Iterable[Library], present: set[str], known: Persistence) -> Iterator[Finding]:
     """Yield a finding for each preloaded library that is not among the ``present`` paths of the inventory."""
     for library in libraries:
-        if graph.resolve(library.path) in present:
+        if not present.isdisjoint(known.places(library.source, library.path)):
             continue
         statement = (
             f"{library.source} names {cut(library.path)}, which every program would load first, and that file is not"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from volforensic.record import Row
+from volforensic.record import Row, container_of
 
 ACCOUNTS_LIMIT = 200_000
 """Accounts that are kept."""
@@ -40,12 +40,15 @@ def is_assigned(uid: int) -> bool:
 
 
 def read_surroundings(users: Iterable[Row]) -> Surroundings:
-    """Return what the records of the users artifact say; accounts of all volumes together, since homes lie anywhere."""
+    """Return what the records of the users artifact say; accounts of all volumes together, since homes lie anywhere.
+
+    Accounts of containers are not the host's.
+    """
     uids: set[int] = set()
     web: set[int] = set()
     for row in users:
         uid = row.get("uid")
-        if type(uid) is not int or len(uids) >= ACCOUNTS_LIMIT:
+        if type(uid) is not int or container_of(row.get("source")) or len(uids) >= ACCOUNTS_LIMIT:
             continue
         uids.add(uid)
         if str(row.get("user")) in WEB_ACCOUNTS and uid:

@@ -65,16 +65,18 @@ def open_deep(root: int, components: list[bytes]) -> int:
     """Open a place however deep below the root, in steps that the kernel takes as a path."""
     descriptor = os.dup(root)
     step: list[bytes] = []
+    length = 0
     for index, component in enumerate(components):
         step.append(component)
+        length += len(component) + 1
         following = len(components[index + 1]) if index + 1 < len(components) else _LONGEST_PATH
-        if sum(map(len, step)) + len(step) + following < _LONGEST_PATH:
+        if length + following < _LONGEST_PATH:
             continue
         try:
             next_one = open_place(descriptor, b"/".join(step))
         finally:
             os.close(descriptor)
-        descriptor, step = next_one, []
+        descriptor, step, length = next_one, [], 0
     return descriptor
 
 

@@ -221,7 +221,8 @@ class TreeCopy:
         name = (found.path or b".") + (b"/" if kind == b"5" else b"")
         plain = header(name, kind, size, mode=status.mode, device=status.named_device)
         accessed = (b"atime", decimal(status.accessed))
-        self._put(write, pax_header([*records, accessed]) + plain, pax_header(records) + plain)
+        unchanging = found.path if found.is_left_out else pax_header(records) + plain
+        self._put(write, pax_header([*records, accessed]) + plain, unchanging)
 
     def _records(self, status: Status) -> list[tuple[bytes, bytes]]:
         mount = self._devices.setdefault(status.device, len(self._devices))

@@ -28,6 +28,10 @@ Attribute: TypeAlias = Literal[
     "no_dump",
     "no_symlinks",
     "no_tail",
+    "overlay_metacopy",
+    "overlay_opaque",
+    "overlay_redirect",
+    "overlay_whiteout",
     "project_inherit",
     "read_only",
     "realtime",
@@ -37,6 +41,10 @@ Attribute: TypeAlias = Literal[
     "synchronous_directory",
     "top_directory",
     "undeletable",
+    "user_overlay_metacopy",
+    "user_overlay_opaque",
+    "user_overlay_redirect",
+    "user_overlay_whiteout",
     "verity",
 ]
 Device: TypeAlias = tuple[int, int]
@@ -90,13 +98,33 @@ BTRFS_FLAGS: FlagTable = (
     (1 << 32, "verity"),
 )
 CAPABILITY, ACCESS_LIST = b"security.capability", b"system.posix_acl_access"
+OVERLAY_MARKS: dict[bytes, Attribute] = {
+    b"trusted.overlay.metacopy": "overlay_metacopy",
+    b"trusted.overlay.opaque": "overlay_opaque",
+    b"trusted.overlay.redirect": "overlay_redirect",
+    b"trusted.overlay.whiteout": "overlay_whiteout",
+    b"user.fuseoverlayfs.opaque": "user_overlay_opaque",
+    b"user.overlay.metacopy": "user_overlay_metacopy",
+    b"user.overlay.opaque": "user_overlay_opaque",
+    b"user.overlay.redirect": "user_overlay_redirect",
+    b"user.overlay.whiteout": "user_overlay_whiteout",
+}
+"""What overlayfs notes in its layers: the kernel's Documentation/filesystems/overlayfs.rst, fuse-overlayfs(1)."""
+VALUED: dict[bytes, str] = {
+    CAPABILITY: "capabilities",
+    **{name: "overlay marks" for name in OVERLAY_MARKS if name.endswith(b".opaque")},
+}
+"""The attributes whose value is asked for, and what a problem calls it."""
+ASKED = (CAPABILITY, ACCESS_LIST, *OVERLAY_MARKS)
+"""The attributes that are asked for; the kernel's names, with their namespace."""
+_OPAQUE = b"y"
 
 
 class Extended(NamedTuple):
-    """What an inode's extended attributes say: its capabilities as text, whether it has an access control list."""
+    """What an inode's extended attributes say: its capabilities as text, what is told like a flag, what is wrong."""
 
     capabilities: str | None = None
-    has_access_list: bool = False
+    attributes: tuple[Attribute, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -104,10 +132,10 @@ NOTHING_EXTENDED = Extended()
 
 
 @lru_cache(maxsize=1024)
-def attribute_names(flags: int, table: FlagTable, *, has_access_list: bool = False) -> tuple[Attribute, ...]:
-    """Return the names of the flags that are set, in the order of the alphabet."""
+def attribute_names(flags: int, table: FlagTable, more: tuple[Attribute, ...] = ()) -> tuple[Attribute, ...]:
+    """Return the names of the flags that are set, and ``more``, in the order of the alphabet."""
     found: list[Attribute] = [name for bit, name in table if flags & bit]
-    return tuple(sorted([*found, "acl"] if has_access_list else found))
+    return tuple(sorted([*found, *more]))
 
 
 def linux_device(number: int) -> Device:
@@ -136,4 +164,9 @@ def extended(names: dict[bytes, bytes | None], problems: list[str]) -> Extended:
             text = capability_text(value)
         except ValueError as error:
             problems.append(f"its capabilities are damaged: {error}")
-    return Extended(text, ACCESS_LIST in names, tuple(dict.fromkeys(problems[:5])))
+    told: set[Attribute] = {"acl"} if ACCESS_LIST in names else set()
+    for name, found in names.items():
+        mark = OVERLAY_MARKS.get(name)
+        if mark is not None and (name not in VALUED or found == _OPAQUE):
+            told.add(mark)
+    return Extended(text, tuple(sorted(told)), tuple(dict.fromkeys(problems[:5])))

@@ -223,7 +223,7 @@ class BtrfsReader:
             runs.extents,
             (*runs.problems, *more.problems, *(() if item.is_sound else (f"the inode: {_UNSOUND}",))),
             is_placeholder=False,
-            attributes=attribute_names(flags, BTRFS_FLAGS, has_access_list=more.has_access_list),
+            attributes=attribute_names(flags, BTRFS_FLAGS, more.attributes),
             device=linux_device(device) if kind in DEVICES else None,
             capabilities=more.capabilities,
             has_all_runs=not runs.problems,

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from volforensic.evidence.attributes import ACCESS_LIST, CAPABILITY
+from volforensic.evidence.attributes import ASKED
 from volforensic.evidence.btrfs_tree import INODE_ITEM, ROOT_ITEM, Item
 from volforensic.evidence.node import Node
 
@@ -37,7 +37,7 @@ def attributes(item: Item, problems: list[str]) -> Iterator[tuple[bytes, bytes]]
         name = item.data[start : start + length]
         if place > len(item.data):
             problems.append("an extended attribute of it is cut")
-        elif name in {CAPABILITY, ACCESS_LIST}:
+        elif name in ASKED:
             yield name, item.data[start + length : place]
 
 

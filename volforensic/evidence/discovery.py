@@ -1,6 +1,7 @@
 """Reading a layout: partition tables, then what is mapped from partitions, until nothing new is found. In a worker."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -12,7 +13,7 @@ from volforensic.evidence.layout_problems import volume_problems
 from volforensic.evidence.partitions import Partition, read_table
 from volforensic.evidence.reader import Window
 from volforensic.evidence.recipes import Placed, disk_bases, next_base
-from volforensic.evidence.signatures import READABLE, Filesystem, recognise
+from volforensic.evidence.signatures import CONTAINERS, READABLE, Filesystem, recognise, recognise_behind
 from volforensic.evidence.spaces import AddressSpace
 from volforensic.evidence.unlisted import find_unlisted
 from volforensic.evidence.volumes.luks import luks_version
@@ -59,6 +60,7 @@ class _Discovery:
         self._settle_mirrors()
         disks = [self._with_unlisted(*table, number) for number, table in enumerate(tables)]
         self._map_all()
+        self._read_behind()
         self._volumes = with_devices(self._volumes)
         for volume in self._volumes:
             self._problems.extend(volume_problems(volume, self._window(volume)))
@@ -70,6 +72,8 @@ class _Discovery:
         table = read_table(whole)
         self._problems += [_moved(problem, base) for problem in table.problems]
         found = self._recognised(whole, 0, is_disk=True)
+        if table.partitions and found is not None and found.type in CONTAINERS:
+            found = self._behind(whole) or found
         is_readable = found is not None and found.type in READABLE
         partitions = [one for one in table.partitions if one.offset or not is_readable]  # the whole is that one too
         if found is not None and is_readable and partitions:
@@ -84,6 +88,23 @@ class _Discovery:
             self._add_partition(partition, base, number)
         disk = DiskTable(address=base, size=size, table=table.kind, sector_size=table.sector_size)
         return disk, [] if is_readable else partitions
+
+    def _behind(self, window: Window) -> Filesystem | None:
+        """Return the filesystem that begins where a container of volumes does, None where there is none to be had."""
+        with suppress(OSError):
+            return recognise_behind(window)
+        return None
+
+    def _read_behind(self) -> None:
+        """Read what begins like a container, and of which nothing came, as the filesystem that begins there too."""
+        for volume in list(self._volumes):
+            kind = volume.filesystem.type if volume.filesystem is not None else ""
+            found = self._behind(self._window(volume)) if kind in CONTAINERS and not volume.parts else None
+            if found is None:
+                continue
+            reason = f"a {found.type} filesystem begins where {kind} begins too: both were read"
+            self._problems.append(Problem(stage="layout", reason=reason, lost=False, offset=volume.offset))
+            self._add(msgspec.structs.replace(volume, index=self._number(), filesystem=found, number=0))
 
     def _is_mirror(self, whole: Window, partitions: list[Partition]) -> bool:
         """Return whether the disk is a member of an array, and the partitions on it are the array's.

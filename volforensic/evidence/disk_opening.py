@@ -15,6 +15,8 @@ from volforensic.errors import SourceError
 from volforensic.evidence.containers.container import ContainerFacts, Reference, parent_mismatch
 from volforensic.evidence.recipes import MOST_PARENTS, RAW, DiskRecipe, FilePart
 from volforensic.evidence.source import Source
+from volforensic.evidence.unpacking import compression
+from volforensic.evidence.vast import is_vast
 from volforensic.record import Problem, text
 from volforensic.sandbox.confinement import Limits
 from volforensic.sandbox.messages import MOST_SOURCE_DESCRIPTORS, SourceHandle
@@ -24,6 +26,7 @@ _MOST_LOOKS = 8
 _PLAIN_SUFFIXES = (".raw", ".dd")
 _LARGEST_DISK = 1 << 60
 _SAID = re.compile(r"(?:Container|EncryptedVmdk|Qcow1|Qcow2|Vmdk)Error: (.*) \(\w+\.py:\d+\)", re.DOTALL)
+_HEAD = 64
 _LOOK_LIMITS = Limits(processor_seconds=120, item_seconds=120)
 
 
@@ -67,6 +70,16 @@ class OpenedDisk(NamedTuple):
         """Whether the disk is one file or device of the evidence, byte for byte."""
         return self.recipe.kind == RAW and self.descriptors == tuple(source.descriptor for source in self.sources)
 
+    @property
+    def stored(self) -> int:
+        """How many bytes its files have."""
+        return sum(source.pin.size for source in self.sources)
+
+    @property
+    def is_vast(self) -> bool:
+        """Whether next to nothing of it is stored (``vast.py``)."""
+        return self.sources[0].is_vast if self.is_plain else is_vast(self.recipe.size, self.stored)
+
 
 Unpack = Callable[[Source], OpenFile | None]
 """Gives what a compressed file holds, None where it is not compressed."""
@@ -105,8 +118,10 @@ class DiskOpener(NamedTuple):
             if chain and (wrong := parent_mismatch(chain[-1].facts, part.facts)):
                 self.note(Problem(stage="source", reason=f"{path.name}: {wrong}"))
             pin = part.files[0].source.pin
-            if (pin.device, pin.inode) in seen or len(chain) >= MOST_PARENTS:
+            if (pin.device, pin.inode) in seen:
                 raise SourceError(str(path), f"stands on itself: {following} comes a second time among its parents")
+            if len(chain) >= MOST_PARENTS:
+                raise SourceError(str(path), f"stands on more than {MOST_PARENTS} disks", "Join some of them first")
             seen.add((pin.device, pin.inode))
             chain.append(part)
             following = self._parent(following, part.facts)
@@ -119,14 +134,15 @@ class DiskOpener(NamedTuple):
         return OpenedDisk(path, sources[0].kind, _recipe(chain), chain[0].facts, sources, descriptors)
 
     def _part(self, path: Path, *, is_named: bool, as_raw: bool) -> _Part:
-        source = self._opened(path)
+        source = self._opened(path, must_be_file=not is_named and path not in self.parents)
         plain = OpenFile.of(source)
         if as_raw:
             return _Part(ContainerFacts(kind=RAW, size=plain.size), (plain,))
+        if is_named and _is_plain_by_name(source):
+            self._note_disguise(source, plain)
+            return _Part(ContainerFacts(kind=RAW, size=plain.size), (plain,))
         files = [self.unpack(source) or plain]
         facts = self._look(path, files)
-        if facts.kind != RAW and is_named and self._is_plain_by_name(source, facts):
-            return _Part(ContainerFacts(kind=RAW, size=plain.size), (plain,))
         found: set[bytes] = set()
         for _ in range(_MOST_LOOKS):
             wanted = [each for each in facts.references if each.role != "parent" and each.name not in found]
@@ -137,15 +153,17 @@ class DiskOpener(NamedTuple):
             facts = self._look(path, files)
         return _Part(facts, tuple(files))
 
-    def _is_plain_by_name(self, source: Source, facts: ContainerFacts) -> bool:
-        """Return whether to believe the name against the bytes: whoever writes a disk can begin it as a container."""
-        is_device = source.kind == "block device"
-        if not is_device and source.path.suffix.lower() not in _PLAIN_SUFFIXES:
-            return False
-        what = "is a block device" if is_device else f"is named {source.path.suffix}"
-        reason = f"it looks like a {facts.kind} container and {what}: it was read as a plain disk, byte for byte"
-        self.note(Problem(stage="source", reason=reason, lost=False, offset=0))
-        return True
+    def _note_disguise(self, source: Source, plain: OpenFile) -> None:
+        """Say what a disk looks like that is read byte for byte by its name, where that is a container."""
+        kind = compression(os.pread(source.descriptor, _HEAD, 0))
+        try:
+            kind = kind or self._look(source.path, [plain]).kind
+        except SourceError:
+            kind = "damaged"
+        if kind != RAW:
+            what = "is a block device" if source.kind == "block device" else f"is named {source.path.suffix}"
+            reason = f"it looks like a {kind} container and {what}: it was read as a plain disk, byte for byte"
+            self.note(Problem(stage="source", reason=reason, lost=False, offset=0))
 
     def _found(self, path: Path, references: Sequence[Reference]) -> Iterator[Source]:
         neighbours = _neighbours(path)
@@ -172,6 +190,9 @@ class DiskOpener(NamedTuple):
         raise _absent(path, wanted[0])
 
     def _opened(self, path: Path, *, must_be_file: bool = False) -> Source:
+        if must_be_file and _leads_elsewhere(path):
+            wrong = "is a link that leads out of its folder, and a container names it"
+            raise SourceError(str(path), wrong, "Put the file itself there, or name a parent with --parent FILE")
         source = self.stack.enter_context(Source(path))
         if must_be_file and source.kind != "file":
             raise SourceError(str(path), "is no regular file, and a container names it")
@@ -201,6 +222,11 @@ def _plain(reason: str) -> str:
     """Return what a container's reader says without the error's class and the line of code: it is meant for people."""
     said = _SAID.fullmatch(reason)
     return said[1] if said else reason
+
+
+def _is_plain_by_name(source: Source) -> bool:
+    """Return whether to believe the name against the bytes: whoever writes a disk can begin it as a container."""
+    return source.kind == "block device" or source.path.suffix.lower() in _PLAIN_SUFFIXES
 
 
 def _says_raw(facts: ContainerFacts) -> bool:
@@ -238,6 +264,14 @@ def _beside(neighbours: dict[bytes, Path], name: bytes) -> Path | None:
     """Return the file of this name, in another case where there is none in this."""
     last = _last_component(name)
     return neighbours.get(last) or neighbours.get(last.lower())
+
+
+def _leads_elsewhere(path: Path) -> bool:
+    """Return whether a neighbour is a link to anything that lies elsewhere: no container is to choose a host's file."""
+    try:
+        return path.is_symlink() and path.resolve().parent != path.parent.resolve()
+    except OSError:
+        return True
 
 
 def _absent(path: Path, reference: Reference) -> SourceError:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from volforensic.evidence.attributes import (
     ACCESS_LIST,
-    CAPABILITY,
+    ASKED,
     NOTHING_EXTENDED,
+    VALUED,
     Extended,
     extended,
 )
@@ -20,7 +21,11 @@ MAGIC = b"\x00\x00\x02\xea"
 _ENTRY = struct.Struct("<BBHIII")  # length and kind of the name, place of the value, its inode, its size, hash
 _BLOCK_HEADER = 32
 _CHECKSUM = slice(16, 20)
-_ASKED = {(6, b"capability"): CAPABILITY, (2, b""): ACCESS_LIST}
+_NAMESPACES = {1: b"user.", 4: b"trusted.", 6: b"security."}
+_ASKED = {
+    (kind, name[len(space) :]): name for kind, space in _NAMESPACES.items() for name in ASKED if name.startswith(space)
+}
+_ASKED[2, b""] = ACCESS_LIST
 _ALL_ONES = 0xFFFFFFFF
 
 Names = dict[bytes, bytes | None]
@@ -97,21 +102,24 @@ def _take(  # noqa: PLR0913, PLR0917 - what is read, where, and what is to be fi
         if name is None or name in names:
             continue
         names[name] = None
-        if name == CAPABILITY:
+        what = VALUED.get(name)
+        if what is not None:
             if size > LONGEST_VALUE:
-                problems.append(f"its capabilities are damaged: they have {size} bytes")
+                problems.append(f"its {what} are damaged: they have {size} bytes")
             elif inode:
-                names[name] = _value_of(inode, size, problems, read_value)
+                names[name] = _value_of(what, inode, size, problems, read_value)
             elif base + offset + size > end:
-                problems.append("its capabilities lie outside the block of its extended attributes")
+                problems.append(f"its {what} lie outside the block of its extended attributes")
             else:
                 names[name] = data[base + offset : base + offset + size]
 
 
-def _value_of(inode: int, size: int, problems: list[str], read_value: Callable[[int, int], bytes]) -> bytes | None:
+def _value_of(
+    what: str, inode: int, size: int, problems: list[str], read_value: Callable[[int, int], bytes]
+) -> bytes | None:
     """Return a value that has an inode of its own (ea_inode)."""
     try:
         return read_value(inode, size)
     except (ValueError, OSError) as error:
-        problems.append(f"its capabilities lie in inode {inode} (ea_inode) and were not read: {error}")
+        problems.append(f"its {what} lie in inode {inode} (ea_inode) and were not read: {error}")
         return None

@@ -42,7 +42,6 @@ _WHOLE = _SECOND << 2  # extra words from here on hold no nanoseconds that can b
 _COMMON = struct.Struct("<HHIiii4xHHII4xHH2xH4xIHHI36x4xII4xHHHH4xH2xIIIiI8xI")
 
 
-_ACL = ("acl",)
 _NO_EXTENTS: tuple[Extent, ...] = ()
 _new = tuple.__new__  # a NamedTuple's own is three times slower, and this is done for each inode
 
@@ -109,7 +108,7 @@ class ExtNodes:
                 number, TYPES[form], 0, mode & 0xFFF, uid | uid_high << 16, gid | gid_high << 16, size,
                 mtime * _SECOND + (mtime_extra >> 2), atime * _SECOND + (atime_extra >> 2),
                 ctime * _SECOND + (ctime_extra >> 2), birth * _SECOND + (birth_extra >> 2) if birth else None,
-                links, target, extents, more.problems, False, _ACL if more.has_access_list else (), None,
+                links, target, extents, more.problems, False, more.attributes, None,
                 more.capabilities, True,
             ),
         )  # fmt: skip
@@ -153,7 +152,7 @@ class ExtNodes:
             extents=runs.extents,
             problems=(*runs.problems, *more.problems, *_flag_problems(inode)),
             has_all_runs=not runs.problems,
-            attributes=attribute_names(inode.flags, EXT_FLAGS, has_access_list=more.has_access_list),
+            attributes=attribute_names(inode.flags, EXT_FLAGS, more.attributes),
             device=ext_device(*struct.unpack_from("<II", raw, 40)) if kind in DEVICES else None,
             capabilities=more.capabilities,
         )

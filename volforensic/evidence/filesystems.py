@@ -35,6 +35,10 @@ def open_filesystem(  # noqa: PLR0913 - what a reader may want to know
         from volforensic.evidence.squashfs import SquashfsReader  # noqa: PLC0415 - see above
 
         return SquashfsReader(window, begin_item, skipped)
+    if kind == "erofs":
+        from volforensic.evidence.erofs import ErofsReader  # noqa: PLC0415 - see above
+
+        return ErofsReader(window, begin_item, skipped)
     if kind in ARCHIVES:
         from volforensic.evidence.archives import open_archive  # noqa: PLC0415 - see above
 

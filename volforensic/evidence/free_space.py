@@ -11,6 +11,7 @@ import msgspec
 
 from volforensic.evidence.archive_signatures import ARCHIVES
 from volforensic.evidence.devices import DeviceRange
+from volforensic.evidence.erofs_superblocks import erofs_superblock
 from volforensic.evidence.layout import Layout, Volume
 from volforensic.evidence.reader import Window
 from volforensic.evidence.space import Groups, Run, Unknown, complement
@@ -97,8 +98,8 @@ def _reader(
         from volforensic.evidence import btrfs_free  # noqa: PLC0415 - see above
 
         return btrfs_free.filesystem_size(window), partial(btrfs_free.free_space, devices=devices)
-    if kind == "squashfs":
-        superblock = squashfs_superblock(window)
+    if kind in {"squashfs", "erofs"}:
+        superblock = squashfs_superblock(window) if kind == "squashfs" else erofs_superblock(window)
         return superblock.size if superblock else 0, _nothing_free
     if kind in ARCHIVES:
         return window.length, _nothing_free
@@ -112,7 +113,7 @@ def _reader(
 
 
 def _nothing_free(_window: Window, _begin_item: Callable[[int], None]) -> Iterator[Run | Unknown]:
-    """Yield nothing: a squashfs and an archive are written whole, without gaps."""
+    """Yield nothing: a squashfs, an erofs and an archive are written whole, without gaps."""
     return iter(())
 
 

@@ -12,6 +12,7 @@ from volforensic.evidence.disk_hash_messages import DiskHashed
 from volforensic.evidence.disk_opening import OpenedDisk
 from volforensic.evidence.recipes import Placed, SpaceRecipe, disk_bases
 from volforensic.evidence.source import Digest, Source
+from volforensic.evidence.vast import files_hashed, of_files
 from volforensic.evidence.volumes.unlock_messages import Secrets
 from volforensic.record import Problem, Row, text_fields
 from volforensic.sandbox.confinement import GIBIBYTE, Limits
@@ -141,15 +142,27 @@ class Image:
                 digest, disks=[{"sha256": digest.sha256, **digest.others}], files=[digest.sha256]
             )
         stored = {name for disk in self.disks for name in disk.facts.hashes}
-        hashed = [message for message in self._hashed(sorted({*others, *stored}), advance) if message.disk is not None]
-        disks = [message for message in hashed if message.disk != -1]
-        hashes = [{"sha256": each.sha256, **each.others} for each in disks]
+        whole = [disk for disk in self.disks if not disk.is_vast]
+        messages = self._hashed(whole, sorted({*others, *stored}), advance) if whole else ()
+        hashed = [message for message in messages if message.disk is not None]
+        of_disks = iter([message for message in hashed if message.disk != -1])
+        hashes, problems = [], []
+        for disk in self.disks:
+            if disk in whole:
+                message = next(of_disks)
+                hashes.append({"sha256": message.sha256, **message.others})
+                problems += message.problems
+            else:
+                hashes.append({})
+                problems.append(files_hashed(disk.path.name, disk.recipe.size, disk.stored))
+        files = list(self._file_hashes(hashes))
+        is_whole = len(whole) == len(self.disks)
         return Digest(
-            sha256=hashed[-1].sha256,
-            others={name: value for name, value in hashed[-1].others.items() if name in others},
-            problems=[problem for message in disks for problem in message.problems],
+            sha256=hashed[-1].sha256 if is_whole else of_files(files),
+            others={name: value for name, value in hashed[-1].others.items() if name in others} if is_whole else {},
+            problems=problems,
             disks=hashes,
-            files=list(self._file_hashes([each["sha256"] for each in hashes])),
+            files=files,
         )
 
     def digest_after(self, before: Digest, advance: Callable[[int], None]) -> Digest:
@@ -161,11 +174,11 @@ class Image:
         files = [source.digest(advance).sha256 for source in self.sources]
         return Digest(sha256=before.sha256 if files == before.files else "", problems=[], files=files)
 
-    def _file_hashes(self, of_disks: Sequence[str]) -> Iterator[str]:
+    def _file_hashes(self, of_disks: Sequence[dict[str, str]]) -> Iterator[str]:
         """Yield the SHA-256 of every file, byte for byte; a plain disk's is known."""
-        for disk, sha256 in zip(self.disks, of_disks, strict=True):
+        for disk, hashes in zip(self.disks, of_disks, strict=True):
             for source in disk.sources:
-                yield sha256 if disk.is_plain else source.digest().sha256
+                yield hashes["sha256"] if disk.is_plain and hashes else source.digest().sha256
 
     def stored_hash_problems(self, digest: Digest) -> Iterator[Problem]:
         """Yield a problem for each hash that a container stores of its disk and that is not the disk's."""
@@ -199,14 +212,14 @@ class Image:
             )
         return rows
 
-    def _hashed(self, others: list[str], advance: Callable[[int], None]) -> Iterator[DiskHashed]:
+    def _hashed(
+        self, disks: Sequence[OpenedDisk], others: list[str], advance: Callable[[int], None]
+    ) -> Iterator[DiskHashed]:
         task = Task(
             function="volforensic.evidence.disk_hash:hash_disks",
             arguments=others,
             message_type=DiskHashed,
-            source=_handle(
-                self.disks, "volforensic.evidence.disk_hash:open_noted_disks", [disk.recipe for disk in self.disks]
-            ),
+            source=_handle(disks, "volforensic.evidence.disk_hash:open_noted_disks", [disk.recipe for disk in disks]),
             limits=_HASH_LIMITS,
         )
         # A pool of its own: the image is hashed in a thread beside the other stages.

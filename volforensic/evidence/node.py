@@ -156,6 +156,23 @@ class WrongChecksumsError(ValueError):
         super().__init__(f"the checksums of {sum(length for _, length in self.ranges)} bytes are wrong")
 
 
+class LostRange(NamedTuple):
+    """Bytes of a file that did not come: the first, how many, why."""
+
+    first: int
+    length: int
+    reason: str
+
+
+class LostRangesError(ValueError):
+    """Parts of a file did not come, all others did; ``ranges`` are which, in the order of the file."""
+
+    def __init__(self, ranges: Iterable[LostRange]) -> None:
+        """Take the ranges."""
+        self.ranges = tuple(ranges)
+        super().__init__("; ".join(f"bytes from {first}: {reason}" for first, _, reason in self.ranges[:20]))
+
+
 class VolumeRemark(NamedTuple):
     """What is to be said of a volume's own structures: a sentence, and whether something is lost by it."""
 

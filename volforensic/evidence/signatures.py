@@ -1,8 +1,8 @@
 """Which filesystem a range of the source holds, by its signature; also what is recognised and cannot be read yet.
 
 Sources: the kernel's Documentation/filesystems/ext4/ (superblock), fs/xfs/libxfs/xfs_format.h (xfs_dsb),
-include/uapi/linux/btrfs_tree.h (btrfs_super_block), fs/squashfs/squashfs_fs.h, libblkid's list of magic values
-(libblkid(3)).
+include/uapi/linux/btrfs_tree.h (btrfs_super_block), fs/squashfs/squashfs_fs.h, fs/erofs/erofs_fs.h, libblkid's
+list of magic values (libblkid(3)).
 """
 
 import re
@@ -12,6 +12,7 @@ import uuid
 import msgspec
 
 from volforensic.evidence.archive_signatures import ARCHIVES, archive_kind
+from volforensic.evidence.erofs_superblocks import MAGIC, PLACE, erofs_fault, erofs_remark, erofs_superblock
 from volforensic.evidence.reader import Window
 from volforensic.evidence.superblocks import (
     KERNEL_MAY_KNOW,
@@ -33,7 +34,8 @@ _EXT_RESERVED, _XFS_RESERVED = 9, 2  # inodes in use that have no name: 1 to 10 
 _PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
 _SUSPENDED = (b"S1SUSPEND", b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001", b"\xed\xc3\x02\xe9\x98\x56\xe5\x0c")
 SUSPENDED = "it holds the memory of a machine that was suspended (hibernation)"
-READABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "fat", "exfat", "ntfs", "iso9660", "squashfs", *ARCHIVES)
+CONTAINERS = ("luks", "lvm2", "linux_raid")
+READABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "fat", "exfat", "ntfs", "iso9660", "squashfs", "erofs", *ARCHIVES)
 
 
 class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +61,7 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_unknown_features(self) -> bool:
         """Whether it is newer than its reader."""
-        return UNKNOWN_FEATURES in self.remark
+        return UNKNOWN_FEATURES in self.remark or UNKNOWN_FEATURES in self.unread
 
 
 def recognise(window: Window, *, is_disk: bool = False) -> Filesystem | None:
@@ -87,12 +89,28 @@ def _filesystem(window: Window) -> Filesystem | None:
     # A copy of an ext superblock may be left of what was here before: other signatures come first.
     has_ext = head[1080:1082] == b"\x53\xef"
     first = (_luks, _lvm, _xfs, *((_ext,) if has_ext else ()))
-    looks = (*first, _btrfs, _microsoft, _swap, _squashfs, _others, _raid, _xfs_by_copy, _ext)
+    looks = (*first, _btrfs, _microsoft, _swap, _squashfs, _others, _erofs, _raid, _xfs_by_copy, _ext)
     for look in looks:
         found: Filesystem | None = look(head, window)
         if found is not None:
             return found
     return None
+
+
+def recognise_behind(window: Window) -> Filesystem | None:
+    """Return the filesystem that begins where a container of volumes seems to begin too, None where there is none.
+
+    The first bytes of ext and btrfs are nobody's: whoever owns the disk can write what begins LUKS or LVM there. Only
+    a whole superblock in its first place counts: copies outlive the filesystem that they are of.
+    """
+    head = window.read_at(0, _HEAD)
+    if head[1080:1082] == b"\x53\xef":
+        found = _ext(head, window)
+    elif window.read_at(0x10040, 8) == b"_BHRfS_M":
+        found = _btrfs(head, window)
+    else:
+        return None
+    return found if found is not None and not found.remark and not found.unread else None
 
 
 def is_empty(window: Window) -> bool:
@@ -245,9 +263,23 @@ def _swap(head: bytes, _window: Window) -> Filesystem | None:
 def _others(head: bytes, _window: Window) -> Filesystem | None:
     if head[32769:32774] == b"CD001":
         return Filesystem(type="iso9660", label=_name(head[32808:32840]))
-    if head[1024:1028] == b"\xe2\xe1\xf5\xe0":
-        return Filesystem(type="erofs", unread="erofs is not supported")
     return None
+
+
+def _erofs(head: bytes, window: Window) -> Filesystem | None:
+    superblock = erofs_superblock(window)
+    if superblock is None:
+        return Filesystem(type="erofs", unread="its superblock is cut") if head[PLACE:].startswith(MAGIC) else None
+    fault = erofs_fault(superblock)
+    return Filesystem(
+        type="erofs",
+        label=_name(superblock.label),
+        uuid=str(uuid.UUID(bytes=superblock.uuid)),
+        block_size=0 if fault else superblock.block_size,
+        unread=fault,
+        remark=erofs_remark(superblock) or ("" if fault else _beyond(superblock.size, window)),
+        inodes_used=superblock.inodes if superblock.inodes < 1 << 40 else 0,
+    )
 
 
 def _squashfs(head: bytes, window: Window) -> Filesystem | None:

@@ -15,6 +15,7 @@ import msgspec
 from volforensic.errors import IntegrityError, SourceError
 from volforensic.evidence.digests import Digests
 from volforensic.evidence.raw_medium import raw_source
+from volforensic.evidence.vast import add_block, blocks_hashed, is_vast
 from volforensic.record import Problem
 from volforensic.sandbox.messages import SourceHandle
 
@@ -23,6 +24,7 @@ _ZEROS = bytes(_HASH_BLOCK)
 _SECTOR = 4096
 _GET_SIZE_OF_DEVICE = 0x80081272  # BLKGETSIZE64, linux/fs.h
 _MOST_BAD_RANGES = 1000
+_MOST_RANGES = 100_000
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +96,10 @@ class Source:
         """Read the whole source once, in order, and return its hash; ``advance`` is told how many bytes were read.
 
         ``others`` are algorithms beside SHA-256 (``digests.OPTIONAL_ALGORITHMS``). What ``advance`` raises ends it.
+        Of a vast one (``vast.py``) what is stored is hashed, and a problem says so.
         """
+        if self.is_vast:
+            return self._digest_of_blocks(advance, others)
         os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         digest = Digests(others)
         problems: list[Problem] = []
@@ -107,6 +112,36 @@ class Source:
                 advance(len(part))
         # The workers share this descriptor: from now on it is read in places, not from end to end.
         os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_NORMAL)
+        return Digest(sha256=digest.sha256, problems=problems, others=digest.others)
+
+    @property
+    def stored(self) -> int:
+        """How many bytes of it no hole takes: all where that cannot be told, or where there are very many holes."""
+        stored = 0
+        for number, (start, end, is_hole) in enumerate(self._ranges()):
+            stored += 0 if is_hole else end - start
+            if number >= _MOST_RANGES:
+                return self.pin.size
+        return stored
+
+    @property
+    def is_vast(self) -> bool:
+        """Whether next to nothing of it is stored (``vast.py``)."""
+        return is_vast(self.pin.size, 0) and is_vast(self.pin.size, self.stored)
+
+    def _digest_of_blocks(self, advance: Callable[[int], None], others: Collection[str]) -> Digest:
+        digest = Digests(others)
+        problems = [blocks_hashed(self.pin.size, self.stored, _HASH_BLOCK)]
+        view = memoryview(bytearray(_HASH_BLOCK))
+        hashed = 0
+        for start, end, is_hole in self._ranges():
+            first = max(hashed, start // _HASH_BLOCK * _HASH_BLOCK)
+            for position in range(first, end if not is_hole else 0, _HASH_BLOCK):
+                part = self._read_into(view[: min(_HASH_BLOCK, self.pin.size - position)], position, problems)
+                add_block(digest, position, part)
+                hashed = position + _HASH_BLOCK
+                advance(len(part))
+            advance(0)
         return Digest(sha256=digest.sha256, problems=problems, others=digest.others)
 
     def _ranges(self) -> Iterator[tuple[int, int, bool]]:
@@ -152,8 +187,7 @@ class Source:
             try:
                 os.preadv(self.descriptor, [part], offset + start)
             except OSError as error:
-                if len(problems) < _MOST_BAD_RANGES:
-                    problems.append(_unread(offset + start, len(part), f"read error: {error.strerror}"))
+                _note_unread(problems, _unread(offset + start, len(part), f"read error: {error.strerror}"))
         return len(view)
 
     def _refuse_empty(self) -> None:
@@ -201,3 +235,16 @@ def _device_size(descriptor: int) -> int:
 
 def _unread(offset: int, length: int, reason: str) -> Problem:
     return Problem(stage="source", reason=reason, offset=offset, length=length)
+
+
+def _note_unread(problems: list[Problem], problem: Problem) -> None:
+    """Take down a range that does not read; one that follows on the last is joined to it."""
+    last = problems[-1] if problems else None
+    end = (last.offset or 0) + (last.length or 0) if last is not None else -1
+    if last is not None and (end, last.reason) == (problem.offset, problem.reason):
+        problems[-1] = msgspec.structs.replace(last, length=(last.length or 0) + (problem.length or 0))
+    elif len(problems) < _MOST_BAD_RANGES:
+        problems.append(problem)
+    elif len(problems) == _MOST_BAD_RANGES:
+        reason = f"more than {_MOST_BAD_RANGES} ranges do not read: the others are not listed"
+        problems.append(msgspec.structs.replace(problem, reason=reason, length=None))

@@ -7,6 +7,7 @@ there, in seconds. Nothing in it has a checksum: what decompresses is told as it
 import struct
 from collections.abc import Callable, Iterator
 
+from volforensic.evidence.attributes import NOTHING_EXTENDED
 from volforensic.evidence.ext_orphans import name_of
 from volforensic.evidence.node import MOST_DAMAGE, NEVER_ENDED, FileType, Listed, Node, name_problems
 from volforensic.evidence.reader import Window
@@ -203,11 +204,8 @@ class SquashfsReader:
         target, attributes = None, inode.attributes
         if inode.kind == SYMLINK:
             target, attributes = link_target(self._blocks, inode)
-        capabilities = None
-        if attributes != NO_ATTRIBUTES:
-            more = self._attributes.of(attributes)
-            capabilities = more.capabilities
-            problems += more.problems
+        more = NOTHING_EXTENDED if attributes == NO_ATTRIBUTES else self._attributes.of(attributes)
+        problems += more.problems
         is_device = inode.kind in {BLOCK_DEVICE, CHARACTER_DEVICE}
         return Node(
             number,
@@ -223,7 +221,8 @@ class SquashfsReader:
             extents=None if inode.kind == FILE and inode.size else (),
             problems=problems,
             device=device_of(inode.device) if is_device else None,
-            capabilities=capabilities,
+            attributes=more.attributes,
+            capabilities=more.capabilities,
         )
 
     def _owner(self, index: int) -> int:

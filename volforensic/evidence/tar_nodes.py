@@ -174,7 +174,7 @@ def build_node(member: TarMember, window: Window, read: ReadBlock) -> Node:
         link_target=target,
         extents=runs.extents,
         problems=tuple(dict.fromkeys(problems)),
-        attributes=flags_of(records, has_access_list=more.has_access_list),
+        attributes=flags_of(records, more.attributes),
         device=_device(member, problems) if kind in DEVICES else None,
         capabilities=more.capabilities,
         has_all_runs=member.is_readable and not runs.problems and header.is_sound,

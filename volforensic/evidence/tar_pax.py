@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from volforensic.evidence.attributes import (
     ACCESS_LIST,
-    CAPABILITY,
+    ASKED,
     EXT_FLAGS,
     Attribute,
     Extended,
@@ -88,7 +88,7 @@ def extended_attributes(records: Records, problems: list[str]) -> Extended:
                 names.setdefault(name, decoded)
     if any(_is_more_than_mode(records[keyword]) for keyword in _ACCESS_TEXT if keyword in records):
         names[ACCESS_LIST] = None
-    found = extended({name: names[name] for name in (CAPABILITY, ACCESS_LIST) if name in names}, [])
+    found = extended({name: names[name] for name in ASKED if name in names}, [])
     problems += found.problems
     return found
 
@@ -99,8 +99,8 @@ def _is_more_than_mode(access_list: bytes) -> bool:
     return any(entry.split(b":")[1:2] not in ([], [b""]) or entry.startswith(b"mask") for entry in entries)
 
 
-def flags_of(records: Records, *, has_access_list: bool) -> tuple[Attribute, ...]:
-    """Return the names of the inode flags that our copy of a tree keeps (FS_IOC_GETFLAGS, ioctl_iflags(2))."""
+def flags_of(records: Records, more: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
+    """Return the names of the flags that our copy of a tree keeps (FS_IOC_GETFLAGS, ioctl_iflags(2)), and ``more``."""
     value = records.get(b"volforensic.flags", b"")
     flags = int(value) if _WHOLE.match(value) else 0
-    return attribute_names(flags, EXT_FLAGS, has_access_list=has_access_list)
+    return attribute_names(flags, EXT_FLAGS, more)

@@ -8,12 +8,16 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from volforensic.evidence.attributes import ACCESS_LIST, CAPABILITY, Extended, extended
+from volforensic.evidence.attributes import ACCESS_LIST, ASKED, VALUED, Extended, extended
 from volforensic.evidence.capabilities import LONGEST_VALUE
 from volforensic.evidence.superblocks import checksum_is_right
 
 _ROOT, _SECURE, _NAMESPACES, _LOCAL, _INCOMPLETE = 0x02, 0x04, 0x0E, 0x01, 0x80
-_ASKED = {(_SECURE, b"capability"): CAPABILITY, (_ROOT, b"SGI_ACL_FILE"): ACCESS_LIST}
+_SPACES = {0: b"user.", _ROOT: b"trusted.", _SECURE: b"security."}
+_ASKED = {
+    (kind, name[len(space) :]): name for kind, space in _SPACES.items() for name in ASKED if name.startswith(space)
+}
+_ASKED[_ROOT, b"SGI_ACL_FILE"] = ACCESS_LIST
 _NODE, _LEAF = {0x3EBE: True, 0xFEBE: False}, {0x3BEE: True, 0xFBEE: False}
 _NODE_HEADERS, _LEAF_HEADERS = (16, 64), (32, 80)  # without and with a checksum
 _CHECKSUM, _REMOTE_CHECKSUM, _REMOTE_HEADER = 12, 12, 56
@@ -51,8 +55,8 @@ def _extended(found: Iterator[_Attribute], problems: list[str], read_block: Read
         if name is None or name in names:
             continue
         names[name] = attribute.value if attribute.remote is None else None
-        if name == CAPABILITY and attribute.remote is not None:
-            names[name] = _remote(*attribute.remote, read_block, problems)
+        if name in VALUED and attribute.remote is not None:
+            names[name] = _remote(VALUED[name], *attribute.remote, read_block, problems)
     return extended(names, problems)
 
 
@@ -123,10 +127,10 @@ def _leaf(data: bytes, number: int, problems: list[str], *, has_checksums: bool)
         yield _Attribute(flags & _NAMESPACES, name, data[name_end : name_end + size], remote)
 
 
-def _remote(block: int, size: int, read_block: ReadBlock, problems: list[str]) -> bytes | None:
+def _remote(what: str, block: int, size: int, read_block: ReadBlock, problems: list[str]) -> bytes | None:
     """Return a value that lies in a block of its own."""
     if size > LONGEST_VALUE:
-        problems.append(f"its capabilities are damaged: they have {size} bytes")
+        problems.append(f"its {what} are damaged: they have {size} bytes")
         return None
     data = read_block(block)
     if data.startswith(b"XARM"):

@@ -87,7 +87,7 @@ class XfsNodes:
             (
                 number, TYPES[form], 0, mode & 0xFFF, uid, gid, size, modified - EPOCH_OF_BIG_TIME,
                 accessed - EPOCH_OF_BIG_TIME, changed - EPOCH_OF_BIG_TIME, birth - EPOCH_OF_BIG_TIME, links, target,
-                extents, more.problems, False, ("acl",) if more.has_access_list else (), None, more.capabilities,
+                extents, more.problems, False, more.attributes, None, more.capabilities,
                 True,
             ),
         )  # fmt: skip
@@ -128,7 +128,7 @@ class XfsNodes:
             extents=runs.extents,
             problems=(*runs.problems, *more.problems, *wrong, *(() if inode.is_sound else (_UNSOUND,))),
             has_all_runs=not runs.problems,
-            attributes=attribute_names(inode.flags, XFS_FLAGS, has_access_list=more.has_access_list),
+            attributes=attribute_names(inode.flags, XFS_FLAGS, more.attributes),
             device=xfs_device(int.from_bytes(inode.fork[:4], "big")) if kind in DEVICES else None,
             capabilities=more.capabilities,
         )

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from volforensic.evidence.filesystems import open_filesystem
 from volforensic.evidence.layout import VolumeFacts
-from volforensic.evidence.node import Extent, Reader, WrongChecksumsError
+from volforensic.evidence.node import Extent, LostRangesError, Reader, WrongChecksumsError
 from volforensic.evidence.reader import Window
 from volforensic.medium import Medium
 
@@ -103,6 +103,8 @@ def _through_filesystem(entry: StoredFile, filesystem: OpenFilesystem, losses: l
         for first, length in error.ranges:
             kept = max(0, min(length, entry.size - first))
             losses.append(Loss(first, kept, "the checksum of these bytes is wrong", is_lost=False))
+    except LostRangesError as error:
+        losses += (Loss(first, min(length, entry.size - first), reason) for first, length, reason in error.ranges)
     except Exception as error:  # noqa: BLE001 - the libraries' errors have no common root; what was read is kept
         reason = f"the filesystem could not be read: {error or type(error).__name__}"[:300]
         losses.append(Loss(position, max(0, entry.size - position), reason))

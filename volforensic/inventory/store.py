@@ -11,6 +11,7 @@ from typing import Self
 
 import msgspec
 
+from volforensic.evidence.attributes import Attribute
 from volforensic.inventory.entry import FileEntry
 from volforensic.inventory.orphans import FOLDER
 from volforensic.record import Row
@@ -206,6 +207,17 @@ class Inventory:
             f"SELECT data FROM entry WHERE {condition} AND allocated = 1 ORDER BY volume, parent, name, id",  # noqa: S608 - no text of the evidence is in the statement
             arguments,
         )
+
+    def marked(self, volume: int, directory: bytes, mark: Attribute) -> Iterator[FileEntry]:
+        """Yield the allocated entries anywhere below a directory (``b""``: the root) that have an attribute."""
+        statement = (
+            "SELECT data FROM entry WHERE volume = ? AND parent >= ? AND parent < ? AND allocated = 1"
+            " AND instr(data, ?) ORDER BY parent, name, id"
+        )
+        for first, end in ((directory, directory + b"\0"), (directory + b"/", directory + b"0")):
+            for entry in self._entries(statement, (volume, first, end, mark.encode())):
+                if mark in entry.attributes:
+                    yield entry
 
     def _entries(self, statement: str, arguments: tuple[object, ...] = ()) -> Iterator[FileEntry]:
         for (data,) in self._connection.execute(statement, arguments):

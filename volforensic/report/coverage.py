@@ -26,7 +26,14 @@ def describe_coverage(stored: Row) -> Row:
         # a status that this version does not know must not pass for read
         status = status if status in by_status else "unsupported"
         by_status[status] += 1
-        key = (_WORST_FIRST.index(status), str(row.get("artifact", "")), row.get("volume") or 0)
+        container = str(row.get("container") or "")  # the hosts' rows come first: there may be many containers
+        key = (
+            bool(container),
+            _WORST_FIRST.index(status),
+            str(row.get("artifact", "")),
+            row.get("volume") or 0,
+            container,
+        )
         best.add(key, partial(_row, row, status))
     return {"complete": bool(stored.get("complete")), "by_status": by_status} | best.listing()
 
@@ -79,4 +86,5 @@ def _row(row: Row, status: str) -> Row:
         "status": status,
         **{key: bounded(row.get(key, 0)) for key in ("files", "records", "unparsed")},
         "reasons": texts(row.get("reasons"), REASON_LIMIT),
+        **({"container": cut(str(row["container"]))} if row.get("container") else {}),
     }

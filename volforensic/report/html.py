@@ -54,11 +54,15 @@ def time_text(moment: object) -> str:
 def standing(item: Row, artifacts: list[str]) -> str:
     """Return how well these artifacts of an evidence item were read: ``auth_log: complete; lastlog: absent``."""
     statuses: dict[str, list[str]] = {}
+    contained: dict[str, list[str]] = {}
     for row in item["coverage"]["listed"]:
-        known = statuses.setdefault(row["artifact"], [])
+        known = (contained if "container" in row else statuses).setdefault(row["artifact"], [])
         if row["status"] not in known:
             known.append(row["status"])
-    return "; ".join(f"{name}: {', '.join(statuses.get(name, ['not looked for']))}" for name in artifacts)
+    inside = {name: f" (in containers: {', '.join(found)})" for name, found in contained.items() if found != ["absent"]}
+    return "; ".join(
+        f"{name}: {', '.join(statuses.get(name, ['not looked for']))}{inside.get(name, '')}" for name in artifacts
+    )
 
 
 def quoted(text: str) -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from volforensic.record import SEVERITIES, Row
 from volforensic.report.bounds import Records, bounded, chosen, cut
+from volforensic.report.containers import describe_containers
 from volforensic.report.coverage import describe_coverage, describe_problems, reading
 from volforensic.report.files import files_of_interest
 from volforensic.report.findings import Findings
@@ -114,6 +115,7 @@ def _evidence(view: EvidenceView) -> tuple[Row, Findings, Reading]:
         "findings": findings.section(),
         "system": bounded(view.identity.get("host") or {}) | describe_system(view.records, findings.citing),
         "packages": describe_packages(view.identity.get("packages")),
+        **describe_containers(view.identity.get("containers")),
         "logins": describe_logins(view.records, users),
         "persistence": describe_persistence(view.records, findings.citing),
         "package_files": by_package.section(view.missing()),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from volforensic.record import Row
+from volforensic.record import Row, container_of
 from volforensic.report.bounds import Records, chosen, cut, listing
 
 ACCOUNT_LIMIT = 200
@@ -31,11 +31,12 @@ _PLACE = ("source", "volume", "record_id")
 
 
 def owners(records: Records) -> dict[int, str]:
-    """Return the name of each uid, from the users that were read; the first of two names for one uid stays."""
+    """Return the name of each uid, from the hosts' users that were read; the first of two names for one uid stays."""
     names: dict[int, str] = {}
     for row in records("users"):
         uid, user = row.get("uid"), row.get("user")
-        if isinstance(uid, int) and isinstance(user, str) and len(names) < OWNER_LIMIT:
+        is_hosts = not container_of(row.get("source"))
+        if is_hosts and isinstance(uid, int) and isinstance(user, str) and len(names) < OWNER_LIMIT:
             names.setdefault(uid, cut(user))
     return names
 
@@ -59,20 +60,26 @@ def can_log_in(row: Row) -> bool:
 
 
 def _accounts(records: Records, citing: Callable[[object], list[str]]) -> Iterator[Row]:
-    passwords: dict[tuple[object, object], Row] = {}
+    passwords: dict[tuple[object, ...], Row] = {}
     for row in records("shadow"):
         if len(passwords) < OWNER_LIMIT:
-            passwords.setdefault((row.get("volume"), row.get("user")), row)
+            passwords.setdefault(_account(row), row)
     keys = ("user", "uid", "gid", "comment", "home", "shell", "password_state")
     for row in records("users"):
         if row.get("uid") == 0 or ("user" in row and can_log_in(row)):
-            shadow = passwords.get((row.get("volume"), row.get("user")), {})
+            shadow = passwords.get(_account(row), {})
             # a password in passwd itself counts; "shadowed" only says to look in shadow
             known = chosen(shadow, ("password_state", "hash_type", "last_changed"))
             own = chosen(row, (*keys, *_PLACE))
             if own.get("password_state") not in (None, "shadowed"):
                 known.pop("password_state", None)
             yield own | known | {"login": can_log_in(row), "findings": citing(row.get("record_id"))}
+
+
+def _account(row: Row) -> tuple[object, ...]:
+    """Return what an account's lines in passwd and shadow have in common."""
+    label = container_of(row.get("source"))
+    return label, label or row.get("volume"), row.get("user")
 
 
 def _rows(rows: Iterable[Row], keys: tuple[str, ...], citing: Callable[[object], list[str]], limit: int) -> Row:

@@ -29,8 +29,10 @@ UNBOUNDED_REACH = (1 << 64) - 1
 PAGE_USED = REACH_PLACE + REACH.size
 
 
-MOST_SOURCE_DESCRIPTORS = 240
-"""Descriptors that a source may have: the kernel takes 253 in one message (SCM_MAX_FD, net/scm.h)."""
+MOST_SOURCE_DESCRIPTORS = 4000
+"""Descriptors that a source may have: an image in so many files is one of terabytes."""
+MOST_IN_MESSAGE = 240
+"""Descriptors that go with one message: the kernel takes 253 (SCM_MAX_FD, net/scm.h)."""
 
 
 class SourceHandle(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,10 @@ class Start(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     limits: Limits
 
 
+class Lend(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Parent to server: descriptors that come before those of the next ``Start``; more than one message takes."""
+
+
 class Kill(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Parent to server: end a worker."""
 
@@ -77,5 +83,5 @@ class Ended(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     peak_memory: int
 
 
-Order = Start | Kill
+Order = Start | Lend | Kill
 Notice = Started | Ended

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import mmap
 import os
+import resource
 import selectors
 import socket
 import subprocess
@@ -24,9 +25,11 @@ import msgspec
 from volforensic.errors import HostError
 from volforensic.sandbox.confinement import Limits
 from volforensic.sandbox.messages import (
+    MOST_IN_MESSAGE,
     MOST_SOURCE_DESCRIPTORS,
     Ended,
     Kill,
+    Lend,
     Notice,
     Order,
     SourceHandle,
@@ -37,6 +40,7 @@ from volforensic.sandbox.running import Check, Failure, RunningTask
 
 _SERVER = "import sys; sys.path.append(sys.argv.pop(1)); from volforensic.sandbox.server import main; main()"
 _PACKAGE_FOLDER = Path(__file__).resolve().parent.parent.parent
+_MOST_FILES = 2 * MOST_SOURCE_DESCRIPTORS
 _MOST_JOBS = 64  # the notices of so many fit into the socket: neither side ever waits for the other to read
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _PIPE_SIZE = 1 << 20
@@ -83,6 +87,7 @@ class Pool:
 
     def __enter__(self) -> Self:
         """Start the fork server."""
+        _allow_files()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._errors = os.memfd_create("errors", os.MFD_CLOEXEC)
         with theirs:
@@ -171,7 +176,10 @@ class Pool:
             order = Start(
                 task=number, function=task.function, prepare=task.prepare, opener=source.opener, limits=task.limits
             )
-            self._send(order, descriptors)
+            last = max(0, len(descriptors) - 1) // MOST_IN_MESSAGE * MOST_IN_MESSAGE
+            for place in range(0, last, MOST_IN_MESSAGE):
+                self._send(Lend(), descriptors[place : place + MOST_IN_MESSAGE])
+            self._send(order, descriptors[last:])
             ours.pop_all()
         self._notices[number] = []
         running = RunningTask(number, task.message_type, task.limits, reader, page, task.check, task.reach)
@@ -240,6 +248,14 @@ class Pool:
             socket.send_fds(self._connection, [msgspec.msgpack.encode(order)], descriptors)
         except OSError as error:
             raise self._server_ended() from error
+
+
+def _allow_files() -> None:
+    """Let this process, and the server that it starts, open as many files as an image may lie in, where it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(_MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _memory(name: str, stack: contextlib.ExitStack) -> int:

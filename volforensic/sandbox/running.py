@@ -155,9 +155,7 @@ class RunningTask:
         if isinstance(notice, Started):
             self._process = notice.process
             return
-        self.ended = notice
-        if notice.status != 0:
-            self._fail(_describe_end(notice))
+        self.ended = notice  # what it sent before is still in the pipe: how it ended counts when that is read
 
     def overdue(self, now: float, *, is_read: bool) -> bool:
         """Return whether the worker must be ended: broken frames, too much output, or time that is up.
@@ -173,7 +171,9 @@ class RunningTask:
 
     def close(self) -> None:
         """Give the descriptors back; where the worker ended without its last frame, that is a failure."""
-        if not self._is_done and self.failure is None:
+        if self.ended is not None and self.ended.status != 0:
+            self._fail(_describe_end(self.ended))
+        elif not self._is_done:
             self._fail("the worker ended before its work was done")
         os.close(self.reader)
         self._page.close()

@@ -15,7 +15,7 @@ from importlib import import_module
 import msgspec
 
 from volforensic.sandbox.confinement import die_with_parent
-from volforensic.sandbox.messages import MOST_SOURCE_DESCRIPTORS, Ended, Kill, Order, Start, Started
+from volforensic.sandbox.messages import MOST_IN_MESSAGE, Ended, Kill, Order, Start, Started
 from volforensic.sandbox.worker import Descriptors, Work, run
 
 MESSAGE_LIMIT = 64 << 10
@@ -33,7 +33,6 @@ _CODECS = (
     "unicode_escape",
     "raw_unicode_escape",
 )
-_DESCRIPTORS = 3 + MOST_SOURCE_DESCRIPTORS
 _HIGHEST_DESCRIPTOR = 1 << 20
 
 
@@ -44,6 +43,7 @@ class _Server:
         self.connection = connection
         self.workers: dict[int, int] = {}  # process id to task
         self.decoder = msgspec.msgpack.Decoder(Order)
+        self.lent: list[int] = []
 
     def serve(self) -> None:
         wake_up, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -61,17 +61,20 @@ class _Server:
                 return
 
     def _take_order(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self.connection, MESSAGE_LIMIT, _DESCRIPTORS)
+        data, descriptors, _, _ = socket.recv_fds(self.connection, MESSAGE_LIMIT, MOST_IN_MESSAGE)
         if not data:
             self._kill_all()
             return False
         order = self.decoder.decode(data)
         if isinstance(order, Kill):
             self._kill(order.task)
-        else:
-            self._start(order, descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
+            return True
+        self.lent += descriptors
+        if isinstance(order, Start):
+            self._start(order, self.lent)
+            for descriptor in self.lent:
+                os.close(descriptor)
+            self.lent.clear()
         return True
 
     def _start(self, order: Start, descriptors: list[int]) -> None:

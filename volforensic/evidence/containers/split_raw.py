@@ -15,13 +15,13 @@ from volforensic.evidence.containers.mapped import Noted
 from volforensic.medium import Medium
 from volforensic.record import Problem, text
 
-SEGMENTS_MOST = 240
+SEGMENTS_MOST = 3990
 _NUMBER = re.compile(rb"(?s)(.+\.)(\d{2,4})")
 _LETTERS = re.compile(rb"(?s)(.+\.)([a-z]{2,3}|[A-Z]{2,3})")
 
 
 def following_segments(name: bytes) -> list[bytes]:
-    """Return the names of the parts that may follow a first part, 240 at most; none for any other name."""
+    """Return the names of the parts that may follow a first part, as many as can be opened; none for any other name."""
     if match := _NUMBER.fullmatch(name):
         stem, number = match.groups()
         if int(number) > 1:
