@@ -28,6 +28,7 @@ def preloaded_modules(artifacts: Sequence[Artifact], *, second_reader: bool = Fa
         "volforensic.evidence.xfs",
         "volforensic.evidence.xfs_free",
         "volforensic.evidence.btrfs",
+        "volforensic.evidence.iso",
         "volforensic.evidence.squashfs",
         "volforensic.evidence.erofs",
         "volforensic.evidence.archives",

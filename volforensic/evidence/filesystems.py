@@ -43,6 +43,11 @@ def open_filesystem(  # noqa: PLR0913 - what a reader may want to know
         from volforensic.evidence.archives import open_archive  # noqa: PLC0415 - see above
 
         return open_archive(kind, window, begin_item, skipped)
+    if kind == "iso9660":
+        from volforensic.evidence.iso import IsoReader, has_rock_ridge  # noqa: PLC0415 - see above
+
+        if has_rock_ridge(window):
+            return IsoReader(window, begin_item, skipped)
     from volforensic.evidence.tsk import open_with_tsk  # noqa: PLC0415 - see above
 
     return open_with_tsk(kind, window, begin_item, skipped)
