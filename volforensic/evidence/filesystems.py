@@ -31,6 +31,18 @@ def open_filesystem(  # noqa: PLR0913 - what a reader may want to know
         from volforensic.evidence.btrfs import BtrfsReader  # noqa: PLC0415 - see above
 
         return BtrfsReader(window, begin_item, skipped, devices, is_verifying=is_verifying)
+    packed = _open_packed(kind, window, begin_item, skipped)
+    if packed is not None:
+        return packed
+    from volforensic.evidence.tsk import open_with_tsk  # noqa: PLC0415 - see above
+
+    return open_with_tsk(kind, window, begin_item, skipped)
+
+
+def _open_packed(
+    kind: str, window: Window, begin_item: Callable[[int], None], skipped: frozenset[int]
+) -> Reader | None:
+    """Return the reader of what is written once and never changed; None for other filesystems."""
     if kind == "squashfs":
         from volforensic.evidence.squashfs import SquashfsReader  # noqa: PLC0415 - see above
 
@@ -48,9 +60,7 @@ def open_filesystem(  # noqa: PLR0913 - what a reader may want to know
 
         if has_rock_ridge(window):
             return IsoReader(window, begin_item, skipped)
-    from volforensic.evidence.tsk import open_with_tsk  # noqa: PLC0415 - see above
-
-    return open_with_tsk(kind, window, begin_item, skipped)
+    return None
 
 
 SECOND_READERS = {
