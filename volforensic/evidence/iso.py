@@ -24,7 +24,7 @@ from volforensic.evidence.node import (
     name_problems,
 )
 from volforensic.evidence.reader import Window
-from volforensic.evidence.rock_ridge import RockRidge, nanoseconds, rock_ridge
+from volforensic.evidence.system_use import RockRidge, nanoseconds, rock_ridge
 
 _SECTOR = 2048
 _PRIMARY = 16 * _SECTOR
