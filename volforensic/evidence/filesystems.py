@@ -8,7 +8,7 @@ from volforensic.evidence.node import Reader
 from volforensic.evidence.reader import Window
 
 
-def open_filesystem(  # noqa: PLR0913 - what a reader may want to know
+def open_filesystem(  # noqa: PLR0913 - one for each kind; what a reader may want to know
     kind: str,
     window: Window,
     begin_item: Callable[[int], None],

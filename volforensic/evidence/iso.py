@@ -24,7 +24,7 @@ from volforensic.evidence.node import (
     name_problems,
 )
 from volforensic.evidence.reader import Window
-from volforensic.evidence.system_use import RockRidge, nanoseconds, rock_ridge
+from volforensic.evidence.system_use import RockRidge, fields_of, nanoseconds
 
 _SECTOR = 2048
 _PRIMARY = 16 * _SECTOR
@@ -168,7 +168,7 @@ class IsoReader:
         return runs.extents, runs.problems
 
     def _said(self, record: _Record) -> RockRidge:
-        return rock_ridge(record.area[self._skip :] if record.name != b"\0" else record.area, self._area)
+        return fields_of(record.area[self._skip :] if record.name != b"\0" else record.area, self._area)
 
     def _area(self, block: int, offset: int, size: int) -> bytes:
         return self._window.read_at(block * self._block + offset, size)

@@ -39,7 +39,7 @@ class RockRidge(NamedTuple):
     problems: tuple[str, ...] = ()
 
 
-def rock_ridge(area: bytes, read: ReadArea) -> RockRidge:
+def fields_of(area: bytes, read: ReadArea) -> RockRidge:
     """Return what the system use area of a record says; damage is among its ``problems``."""
     name, target = [], _Target()
     said = RockRidge()
