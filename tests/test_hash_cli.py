@@ -127,7 +127,7 @@ def test_bad_sectors_cost_the_file_that_they_hit_and_are_told_by_their_place(dis
     start, end = (place + 100) // 4096 * 4096, -(-(place + 5000) // 4096) * 4096
     image[start:end] = bytes(end - start)
     assert hashlib.sha256(image).hexdigest() in ended.stderr
-    assert ended.stderr.count("read error: Input/output error") == (end - start) // 4096
+    assert ended.stderr.count("read error: Input/output error") == 1  # sectors side by side are one range
 
 
 CONSUMERS: dict[str, Callable[[str], object]] = {

@@ -31,10 +31,16 @@ _PRIMARY = 16 * _SECTOR
 _DIRECTORY, _GOES_ON = 2, 0x80
 _LARGEST_DIRECTORY = 64 << 20
 _FIXED = 33
+_MARK = b"SP\7\1\xbe\xef"
+_POSIX_ATTRIBUTES = (b"PX\x2c\1", b"PX\x24\1")
+_TOLD_OTHERWISE = "a number that stands in both byte orders differs between them"
 
 
 class _Record(NamedTuple):
-    """A directory record: where it stands, where its bytes begin (byte of the volume), how many, what else it says."""
+    """A directory record: where it stands, where its bytes begin (byte of the volume), how many, what else it says.
+
+    ``is_told_twice``: place and size stand in it in both byte orders, and both say the same (ECMA-119, 7.3.3).
+    """
 
     position: int
     place: int
@@ -43,6 +49,7 @@ class _Record(NamedTuple):
     time: bytes
     name: bytes
     area: bytes
+    is_told_twice: bool
 
 
 class IsoReader:
@@ -52,13 +59,15 @@ class IsoReader:
         """Open the filesystem; inodes in ``skipped`` are listed by name and not read."""
         self._window, self._begin_item, self._skipped = window, begin_item, skipped
         descriptor = window.read_at(_PRIMARY, _SECTOR)
-        block = int.from_bytes(descriptor[128:130], "little")
-        self._block = block if block in (512, 1024, _SECTOR) else _SECTOR
-        self._root = int.from_bytes(descriptor[158:162], "little") * self._block
+        self._block = _block_size(descriptor)
+        self._root = _root_place(window, descriptor)
         own = self._own(self._root)
-        mark = own.area.find(b"SP\7\1\xbe\xef") if own is not None else -1
+        mark = own.area.find(_MARK) if own is not None else -1
         self._skip = own.area[mark + 6] if own is not None and 0 <= mark < len(own.area) - 6 else 0
         self._places: set[int] = set()
+        fields = (descriptor[128:132], descriptor[158:166], descriptor[166:174])
+        self._is_told_twice = all(one[: len(one) // 2] == one[: len(one) // 2 - 1 : -1] for one in fields)
+        self._is_marked = mark >= 0
 
     def root(self) -> Node:
         """Return the root directory."""
@@ -96,6 +105,12 @@ class IsoReader:
 
     def remarks(self) -> Iterator[VolumeRemark]:
         """Yield what the directory trees hold that was not listed, and what is damaged in them."""
+        if not self._is_marked:
+            yield VolumeRemark(
+                "nothing marks the tree as Rock Ridge (SP): its other fields were believed", is_loss=True
+            )
+        if not self._is_told_twice:
+            yield VolumeRemark(f"the volume's descriptor: {_TOLD_OTHERWISE}", is_loss=True)
         for tree in trees(self._window):
             missing = sorted(tree.files - self._places)
             if missing:
@@ -137,6 +152,8 @@ class IsoReader:
             kind = "file" if kind == "directory" else kind
         size = sum(part.size for part in parts)
         extents, problems = self._extents(parts, size) if kind == "file" else ((), said.problems)
+        if not all(part.is_told_twice for part in parts):
+            problems = (*problems, _TOLD_OTHERWISE)
         times = {"modified": nanoseconds(record.time)} | said.times
         return Node(
             inode=record.place if kind == "directory" else record.position,
@@ -201,6 +218,7 @@ class IsoReader:
         if length <= _FIXED or len(raw) < length or _FIXED + raw[32] > length:
             return None
         attribute_blocks, place, size = struct.unpack_from("<BI4xI", raw, 1)
+        other_place, other_size = struct.unpack_from(">I4xI", raw, 6)
         end = _FIXED + raw[32]
         return _Record(
             position=base + position,
@@ -210,15 +228,32 @@ class IsoReader:
             time=raw[18:25],
             name=raw[_FIXED:end],
             area=raw[end + (end & 1) :],
+            is_told_twice=(place, size) == (other_place, other_size),
         )
 
 
+def _block_size(descriptor: bytes) -> int:
+    """Return the size of a logical block in bytes, that of a sector where the descriptor says what cannot be."""
+    size = int.from_bytes(descriptor[128:130], "little")
+    return size if size in (512, 1024, _SECTOR) else _SECTOR
+
+
+def _root_place(window: Window, descriptor: bytes) -> int:
+    """Return the byte where the root directory begins: of the two places that the descriptor says, one that is one."""
+    block = _block_size(descriptor)
+    places = [int.from_bytes(descriptor[158:162], "little") * block, int.from_bytes(descriptor[162:166], "big") * block]
+    for place in places:
+        raw = window.read_at(place, _FIXED + 1)
+        if raw[32:34] == b"\1\0" and int.from_bytes(raw[2:6], "little") * block == place:
+            return place
+    return places[0]
+
+
 def has_rock_ridge(window: Window) -> bool:
-    """Return whether the primary tree has Rock Ridge: its root's own entry begins so (SUSP, 5.3)."""
+    """Return whether the primary tree has Rock Ridge: its root says so (SUSP, 5.3), or has its fields all the same."""
     try:
         descriptor = window.read_at(_PRIMARY, _SECTOR)
-        block = int.from_bytes(descriptor[128:130], "little")
-        own = window.read_at(int.from_bytes(descriptor[158:162], "little") * (block or _SECTOR), 255)
+        root = window.read_at(_root_place(window, descriptor), _SECTOR)
     except OSError:
         return False
-    return own[34:].startswith(b"SP\7\1\xbe\xef") or b"SP\7\1\xbe\xef" in own[34 : 34 + 64]
+    return _MARK in root[34 : 34 + 64] or any(field in root for field in _POSIX_ATTRIBUTES)
