@@ -20,7 +20,7 @@ from volforensic.evidence.image import Image, ImageOptions
 from volforensic.evidence.layout import Layout, Volume
 from volforensic.evidence.recipes import RAW, DiskRecipe, FilePart
 from volforensic.evidence.source import Source
-from volforensic.evidence.unpacking import compression, unpacked
+from volforensic.evidence.unpacking import Unpacked, compression, unpacked
 from volforensic.record import Problem, text
 from volforensic.sandbox.pool import Pool
 from volforensic.voice import Voice
@@ -93,14 +93,9 @@ class SourceOpener(NamedTuple):
         if not kind:
             return None
         scratch = stack.enter_context(ScratchFile(self.scratch))
+        steps = unpacked(self.pool, source.handle, scratch)
         self.voice.stage("unpack", source.pin.size, "bytes")
-        told = 0
-        for step in unpacked(self.pool, source.handle, scratch):
-            if isinstance(step, Problem):
-                self.note(step)
-            else:
-                self.voice.advance(step.read - told, str(source.path))
-                told = step.read
+        self._follow((step.read, str(source.path)) if isinstance(step, Unpacked) else step for step in steps)
         self.voice.end_stage(f"{kind}, {scratch.size:,} bytes")
         reason = f"it is compressed ({kind}): what is examined is what it unpacks to"
         self.note(Problem(stage="source", reason=reason, lost=False))
@@ -113,15 +108,7 @@ class SourceOpener(NamedTuple):
         scratch = stack.enter_context(ScratchFile(self.scratch))
         copy = stack.enter_context(TreeCopy(root))
         scratch.require(copy.needed())
-        self.voice.stage("copy", None, "entries")
-        told = 0
-        for step in copy.copied(scratch.write):
-            if isinstance(step, Problem):
-                self.note(step)
-            else:
-                self.voice.advance(step.entries - told, text(step.path))
-                told = step.entries
-        self.voice.end_stage(f"{scratch.size:,} bytes")
+        self._follow_copy("copy", copy.copied(scratch.write), scratch)
         return Image([_archive(root, "tree", scratch)], tree=_TreeDigest(root, copy.unchanging))
 
     def _copy_view(self, image: Image, volume: Volume, scratch: ScratchFile) -> bool:
@@ -138,16 +125,25 @@ class SourceOpener(NamedTuple):
     def _view_of(self, image: Image, volume: Volume, scratch: ScratchFile) -> None:
         kind = volume.filesystem.type if volume.filesystem is not None else ""
         descriptor = image.disks[0].sources[0].descriptor
-        self.voice.stage("kernel view", None, "entries")
+        steps = copied_by_kernel(descriptor, volume.offset, volume.length, kind, scratch)
+        self._follow_copy("kernel view", (step for step in steps if not isinstance(step, Viewed)), scratch)
+
+    def _follow_copy(self, stage: str, steps: Iterator[Progress | Problem], scratch: ScratchFile) -> None:
+        """Tell how a tree is copied, as a stage of this name."""
+        self.voice.stage(stage, None, "entries")
+        self._follow((step.entries, text(step.path)) if isinstance(step, Progress) else step for step in steps)
+        self.voice.end_stage(f"{scratch.size:,} bytes")
+
+    def _follow(self, steps: Iterator[tuple[int, str] | Problem]) -> None:
+        """Tell each step: how far it is in all and what is in hand, or a problem."""
         told = 0
-        for step in copied_by_kernel(descriptor, volume.offset, volume.length, kind, scratch):
+        for step in steps:
             if isinstance(step, Problem):
                 self.note(step)
-            elif isinstance(step, Progress):
-                self.voice.advance(step.entries - told, text(step.path))
-                told = step.entries
-            elif isinstance(step, Viewed):
-                self.voice.end_stage(f"{scratch.size:,} bytes")
+            else:
+                done, current = step
+                self.voice.advance(done - told, current)
+                told = done
 
 
 class _TreeDigest(NamedTuple):

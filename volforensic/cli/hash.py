@@ -64,18 +64,12 @@ def hash_files(  # noqa: PLR0913, PLR0917 - one parameter an option of the comma
     Example: volforensic hash disk.raw -f sha256sum -o files.sha256
     """
     from volforensic.cli.hash_run import HashRequest, run_hash  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
-    from volforensic.cli.secrets import read_secrets  # noqa: PLC0415 - same
+    from volforensic.cli.opening import image_options  # noqa: PLC0415 - same
     from volforensic.cli.terminal import Terminal  # noqa: PLC0415 - same
-    from volforensic.evidence.image import ImageOptions  # noqa: PLC0415 - same
 
     request = HashRequest(
         source=source,
-        image=ImageOptions(
-            parents=tuple(parents or ()),
-            as_raw=as_raw,
-            kernel_view=kernel_view,
-            secrets=read_secrets(passphrase_files or (), key_files or ()),
-        ),
+        image=image_options(parents, passphrase_files, key_files, kernel_view=kernel_view, as_raw=as_raw),
         hashes=algorithms(hashes),
         output_format=output_format,
         output=output,

@@ -71,20 +71,14 @@ def triage_sources(  # noqa: PLR0913, PLR0917 - one parameter an option of the c
 
     Example: volforensic triage disk.raw --case case-17
     """
-    from volforensic.cli.secrets import read_secrets  # noqa: PLC0415 - same
+    from volforensic.cli.opening import image_options  # noqa: PLC0415 - same
     from volforensic.cli.terminal import Terminal  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
     from volforensic.cli.triage_run import Request, run_triage  # noqa: PLC0415 - same
-    from volforensic.evidence.image import ImageOptions  # noqa: PLC0415 - heavy rooms are loaded by the verb that uses them
 
     request = Request(
         sources=sources,
         as_host=as_host,
-        image=ImageOptions(
-            parents=tuple(parents or ()),
-            as_raw=as_raw,
-            kernel_view=kernel_view,
-            secrets=read_secrets(passphrase_files or (), key_files or ()),
-        ),
+        image=image_options(parents, passphrase_files, key_files, kernel_view=kernel_view, as_raw=as_raw),
         case=case,
         number=as_text(number),
         examiner=as_text(examiner),

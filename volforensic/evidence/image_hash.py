@@ -71,7 +71,9 @@ class ImageHash:
 
     def run_free(self) -> None:
         """Let the hash run as fast as it can: nothing follows it."""
-        self.examined(self._image.size + self._lead)
+        with self._moved:
+            self._examined = self._image.size
+            self._moved.notify()
 
     def examined(self, position: int) -> None:
         """Take note that all files before this byte have been examined."""
@@ -85,9 +87,7 @@ class ImageHash:
 
         Files hold the hash up no longer from the first call on.
         """
-        with self._moved:
-            self._examined = self._image.size
-            self._moved.notify()
+        self.run_free()
         self._thread.join(seconds)
         if self._error is not None:
             raise self._error
