@@ -14,13 +14,12 @@ from dissect.evidence.ewf import EWF
 
 from images.containers.ewf import Form, build, section
 from volforensic.evidence.containers import ewf
-from volforensic.evidence.containers.container import NamedFile
+from volforensic.evidence.containers.container import ContainerError, NamedFile
 from volforensic.evidence.containers.ewf_chunks import decoded
 from volforensic.evidence.containers.ewf_disk import EwfDisk, Piece
 from volforensic.evidence.containers.ewf_names import segment_name
 from volforensic.evidence.containers.ewf_sections import Section, Volume
 from volforensic.evidence.containers.ewf_tables import Table
-from volforensic.evidence.containers.parts import ContainerError
 
 CHUNK = 64 * SECTOR
 DISK = disk(3 * 1024 * 1024 + 5 * SECTOR)

@@ -89,10 +89,10 @@ def written(folder: Path, files: dict[str, bytes]) -> Path:
     return folder / next(iter(files))
 
 
-def flat(disk: bytes) -> dict[str, bytes]:
+def flat(disk: bytes, more: str = "") -> dict[str, bytes]:
     half = len(disk) // 2 // 512
     extents = [f'RW {half} FLAT "d-f001.vmdk" 0', f'RW {len(disk) // 512 - half} FLAT "d-f002.vmdk" 0']
-    text = vmdk.descriptor(extents, "twoGbMaxExtentFlat")
+    text = vmdk.descriptor(extents, "twoGbMaxExtentFlat", more=more)
     return {"d.vmdk": text, "d-f001.vmdk": disk[: half * 512], "d-f002.vmdk": disk[half * 512 :]}
 
 
@@ -122,6 +122,7 @@ CONTAINERS: dict[str, Callable[[bytes], dict[str, bytes]]] = {
     "VMDK sparse": lambda disk: {"d.vmdk": vmdk.sparse(disk, vmdk.Sparse())},
     "VMDK stream": lambda disk: {"d.vmdk": vmdk.stream(disk, vmdk.Sparse())},
     "VMDK flat": flat,
+    "VMDK from another country": lambda disk: flat(disk, 'encoding="GBK"\n'),
     "VHD": lambda disk: {"d.vhd": vhd.dynamic(disk)},
     "VHD fixed": lambda disk: {"d.vhd": vhd.fixed(disk)},
     "VHDX": lambda disk: {"d.vhdx": vhdx.dynamic(disk)},

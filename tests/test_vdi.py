@@ -24,7 +24,7 @@ from container_samples import (
 from dissect.hypervisor.disk.vdi import VDI
 
 from images.containers.vdi import FIXED, build, differencing
-from volforensic.evidence.containers.parts import ContainerError
+from volforensic.evidence.containers.container import ContainerError
 
 DISK = disk(5 * MIB + 3 * SECTOR)
 LATER = changed(DISK)

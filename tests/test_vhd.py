@@ -22,7 +22,7 @@ from container_samples import (
 from dissect.hypervisor.disk.vhd import VHD
 
 from images.containers.vhd import differencing, dynamic, fixed, footer
-from volforensic.evidence.containers.parts import ContainerError
+from volforensic.evidence.containers.container import ContainerError
 
 DISK = disk(5 * MIB + 3 * SECTOR)
 LATER = changed(DISK)

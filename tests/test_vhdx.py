@@ -24,7 +24,7 @@ from container_samples import (
 from dissect.hypervisor.disk.vhdx import VHDX
 
 from images.containers.vhdx import LOG_AT, METADATA_AT, TABLE_AT, differencing, dynamic, not_closed
-from volforensic.evidence.containers.parts import ContainerError
+from volforensic.evidence.containers.container import ContainerError
 
 DISK = disk(5 * MIB + 3 * SECTOR)
 LATER = changed(DISK)

@@ -5,14 +5,13 @@ be a regular file there. No path of the evidence is followed.
 """
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from volforensic.errors import SourceError
-from volforensic.evidence.containers.container import ContainerFacts, Reference, parent_mismatch
+from volforensic.evidence.containers.container import ContainerFacts, Reference, Refused, parent_mismatch
 from volforensic.evidence.recipes import MOST_PARENTS, RAW, DiskRecipe, FilePart
 from volforensic.evidence.source import Source
 from volforensic.evidence.unpacking import compression
@@ -25,7 +24,6 @@ from volforensic.sandbox.pool import Failure, Pool, Task
 _MOST_LOOKS = 8
 _PLAIN_SUFFIXES = (".raw", ".dd")
 _LARGEST_DISK = 1 << 60
-_SAID = re.compile(r"(?:Container|EncryptedVmdk|Qcow1|Qcow2|Vmdk)Error: (.*) \(\w+\.py:\d+\)", re.DOTALL)
 _HEAD = 64
 _LOOK_LIMITS = Limits(processor_seconds=120, item_seconds=120)
 
@@ -206,22 +204,17 @@ class DiskOpener(NamedTuple):
             recipe=[file.size for file in files],
         )
         function = "volforensic.evidence.disks:look_at"
-        task = Task(function=function, arguments=parts, message_type=ContainerFacts, source=handle, limits=_LOOK_LIMITS)
+        answer = ContainerFacts | Refused
+        task = Task(function=function, arguments=parts, message_type=answer, source=handle, limits=_LOOK_LIMITS)
         facts: ContainerFacts | None = None
         for message in self.pool.run(task):
-            if isinstance(message, Failure):
-                raise SourceError(str(path), f"its container cannot be read: {_plain(message.reason)}", "See --raw")
+            if isinstance(message, (Failure, Refused)):
+                raise SourceError(str(path), f"its container cannot be read: {message.reason}", "See --raw")
             facts = message
         if facts is None or not 0 < facts.size <= _LARGEST_DISK:
             size = "no size" if facts is None else f"a disk of {facts.size} bytes"
             raise SourceError(str(path), f"its container says that it holds {size}", "See --raw")
         return facts
-
-
-def _plain(reason: str) -> str:
-    """Return what a container's reader says without the error's class and the line of code: it is meant for people."""
-    said = _SAID.fullmatch(reason)
-    return said[1] if said else reason
 
 
 def _is_plain_by_name(source: Source) -> bool:

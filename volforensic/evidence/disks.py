@@ -4,7 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from volforensic.evidence.containers.container import ContainerFacts, Fault, NamedFile, NoteFault
+from volforensic.evidence.containers.container import (
+    ContainerError,
+    ContainerFacts,
+    Fault,
+    NamedFile,
+    NoteFault,
+    Refused,
+)
 from volforensic.evidence.containers.formats import FORMATS
 from volforensic.evidence.raw_medium import RawMedium
 from volforensic.evidence.recipes import RAW, DiskRecipe, FilePart
@@ -28,8 +35,8 @@ def open_disk(recipe: DiskRecipe, descriptors: list[int], note: NoteFault = lamb
     return _opened(recipe, files[0], medium, note)
 
 
-def look_at(place: Workplace, arguments: object) -> Iterator[ContainerFacts]:
-    """Yield what the files of the source are: worker function, arguments as a list of ``FilePart``.
+def look_at(place: Workplace, arguments: object) -> Iterator[ContainerFacts | Refused]:
+    """Yield what the files of the source are, or why not: worker function, arguments as a list of ``FilePart``.
 
     A file that is no container is a ``raw`` disk.
     """
@@ -38,12 +45,10 @@ def look_at(place: Workplace, arguments: object) -> Iterator[ContainerFacts]:
     if not isinstance(source, FileSet):
         raise TypeError("only files can be looked at")
     files = [NamedFile(part.name, medium) for part, medium in zip(parts, source.files, strict=True)]
-    for name, container in FORMATS.items():
-        if container.recognises(files[0]):
-            facts = container.look(files)
-            yield msgspec.structs.replace(facts, kind=name)
-            return
-    yield ContainerFacts(kind=RAW, size=files[0].medium.size)
+    try:
+        yield _facts(files)
+    except ContainerError as error:
+        yield Refused(str(error))
 
 
 class FileSet:
@@ -69,6 +74,13 @@ def open_files(descriptors: Sequence[int], recipe: object) -> Medium:
 
 def _in_parent(fault: Fault) -> Fault:
     return fault._replace(reason=f"in a disk below: {fault.reason}")
+
+
+def _facts(files: Sequence[NamedFile]) -> ContainerFacts:
+    for name, container in FORMATS.items():
+        if container.recognises(files[0]):
+            return msgspec.structs.replace(container.look(files), kind=name)
+    return ContainerFacts(kind=RAW, size=files[0].medium.size)
 
 
 def _files(recipe: DiskRecipe, descriptors: list[int]) -> list[NamedFile]:

@@ -17,6 +17,10 @@ from volforensic.medium import Medium
 from volforensic.record import Problem
 
 
+class ContainerError(ValueError):
+    """A structure of a container is not what it can be, or names what is not supported: a sentence for the examiner."""
+
+
 class NamedFile(NamedTuple):
     """A file of a container: the last component of its path, and its bytes."""
 
@@ -50,7 +54,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     is_optional: bool = False
 
 
-class ContainerFacts(msgspec.Struct, frozen=True, kw_only=True):
+class ContainerFacts(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What a container says of itself: the disk's size in bytes, what else it needs, the hashes that it stores.
 
     ``hashes`` are of the logical disk, by algorithm; ``details`` are for the examiner to read.
@@ -62,6 +66,12 @@ class ContainerFacts(msgspec.Struct, frozen=True, kw_only=True):
     hashes: dict[str, str] = {}
     details: dict[str, str] = {}
     problems: list[Problem] = []
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """Why a container cannot be read: what its reader says, in a ``ContainerError``."""
+
+    reason: str
 
 
 def parent_mismatch(child: ContainerFacts, parent: ContainerFacts) -> str:

@@ -6,13 +6,12 @@ Version 2 (.Ex01) and logical evidence (.L01, .Lx01) are not read.
 
 from collections.abc import Sequence
 
-from volforensic.evidence.containers.container import ContainerFacts, NamedFile, NoteFault, Reference
+from volforensic.evidence.containers.container import ContainerError, ContainerFacts, NamedFile, NoteFault, Reference
 from volforensic.evidence.containers.ewf_disk import EwfDisk
 from volforensic.evidence.containers.ewf_names import segment_names
 from volforensic.evidence.containers.ewf_sections import SIGNATURE, segment_number
 from volforensic.evidence.containers.ewf_set import SegmentSet, pieces_of, segment_set, table_problems
 from volforensic.evidence.containers.ewf_text import acquisition, read_errors, stored_hashes, volume_details
-from volforensic.evidence.containers.parts import ContainerError
 from volforensic.medium import Medium
 
 _FIRST_NAMES = 99

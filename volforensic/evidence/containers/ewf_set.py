@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from volforensic.evidence.containers.container import NamedFile
+from volforensic.evidence.containers.container import ContainerError, NamedFile
 from volforensic.evidence.containers.ewf_disk import Piece
 from volforensic.evidence.containers.ewf_names import segment_name
 from volforensic.evidence.containers.ewf_rebuild import rebuilt
 from volforensic.evidence.containers.ewf_sections import SIGNATURE, Segment, Volume, segment_of
 from volforensic.evidence.containers.ewf_tables import Hole, Table, table_entries, tables_of
-from volforensic.evidence.containers.parts import ContainerError
 from volforensic.medium import Medium
 from volforensic.record import Problem, text
 

@@ -8,8 +8,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from volforensic.evidence.containers.container import ContainerError
 from volforensic.evidence.containers.ewf_sections import CUT, DAMAGED, Section, Segment
-from volforensic.evidence.containers.parts import ContainerError, held
+from volforensic.evidence.containers.parts import held
 from volforensic.medium import Medium
 
 _HEADER, _HEADER_SIZE = struct.Struct("<I 4x Q 4x I"), 24

@@ -4,6 +4,7 @@ import re
 import uuid
 from typing import Literal, NamedTuple
 
+from volforensic.evidence.containers.container import ContainerError
 from volforensic.evidence.containers.mapped import MappedMedium, Pages, Piece
 from volforensic.medium import Medium
 
@@ -11,10 +12,6 @@ _LONGEST_TEXT = 2000
 _AROUND = 512
 _BITS_AT_ONCE = 512
 _BIT_RUN = re.compile("0+|1+")
-
-
-class ContainerError(ValueError):
-    """A structure of a container is not what it can be: which field, and its value."""
 
 
 class IdentifiedDisk(NamedTuple):

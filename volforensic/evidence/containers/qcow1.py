@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from volforensic.evidence.containers import packed
 from volforensic.evidence.containers.checking import NoParent, table_problems
-from volforensic.evidence.containers.container import ContainerFacts, NamedFile, NoteFault, Reference
+from volforensic.evidence.containers.container import ContainerError, ContainerFacts, NamedFile, NoteFault, Reference
 from volforensic.evidence.containers.mapped import MappedMedium, Noted, Pages, Piece, StoredError, Unit
 from volforensic.evidence.containers.qcow2_header import MAGIC, backing_name, file_name
 from volforensic.medium import Medium
@@ -25,7 +25,7 @@ _COMPRESSED = 1 << 63
 _UNPACKED_KEPT = 64
 
 
-class Qcow1Error(ValueError):
+class Qcow1Error(ContainerError):
     """A field of a qcow header is not what it can be, or names what is not supported."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from volforensic.evidence.containers.container import ContainerError
 from volforensic.medium import Medium
 from volforensic.record import text
 
@@ -28,7 +29,7 @@ _KNOWN_FEATURES = DIRTY | CORRUPT | EXTERNAL_DATA | COMPRESSION | EXTENDED_L2
 ZLIB, ZSTD = 0, 1
 
 
-class Qcow2Error(ValueError):
+class Qcow2Error(ContainerError):
     """A field of a qcow2 header is not what it can be, or names what is not supported."""
 
 

@@ -9,10 +9,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from volforensic.evidence.containers.block_faults import BlockTable, table_problems
-from volforensic.evidence.containers.container import ContainerFacts, Fault, NamedFile, NoteFault, Reference
+from volforensic.evidence.containers.container import (
+    ContainerError,
+    ContainerFacts,
+    Fault,
+    NamedFile,
+    NoteFault,
+    Reference,
+)
 from volforensic.evidence.containers.mapped import MappedMedium, Noted, Pages, Piece
 from volforensic.evidence.containers.parts import (
-    ContainerError,
     IdentifiedDisk,
     exactly,
     guid_text,

@@ -9,7 +9,8 @@ import uuid
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from volforensic.evidence.containers.parts import ContainerError, exactly, short_text
+from volforensic.evidence.containers.container import ContainerError
+from volforensic.evidence.containers.parts import exactly, short_text
 from volforensic.medium import Medium
 from volforensic.record import Problem, timestamp_text
 

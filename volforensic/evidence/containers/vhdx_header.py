@@ -6,7 +6,8 @@ Source: [MS-VHDX] 2.2 (header section). A header's and a table's checksum is CRC
 import struct
 from typing import NamedTuple
 
-from volforensic.evidence.containers.parts import ContainerError, exactly, guid_text, short_text
+from volforensic.evidence.containers.container import ContainerError
+from volforensic.evidence.containers.parts import exactly, guid_text, short_text
 from volforensic.evidence.superblocks import crc32c
 from volforensic.medium import Medium
 from volforensic.record import Problem

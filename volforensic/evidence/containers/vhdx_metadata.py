@@ -6,7 +6,8 @@ Source: [MS-VHDX] 2.6 (metadata region): 2.6.1 table, 2.6.2 known items.
 import struct
 from typing import NamedTuple
 
-from volforensic.evidence.containers.parts import ContainerError, exactly, guid_text, short_text
+from volforensic.evidence.containers.container import ContainerError
+from volforensic.evidence.containers.parts import exactly, guid_text, short_text
 from volforensic.medium import Medium
 from volforensic.record import Problem
 

@@ -4,9 +4,11 @@ Source: VMware's "Virtual Disk Format 1.1" and "5.0"; libvmdk's description of t
 text may stand alone or inside a sparse extent, padded with NUL bytes.
 """
 
+import codecs
 import re
 from typing import NamedTuple
 
+from volforensic.evidence.containers.container import ContainerError
 from volforensic.record import text
 
 DESCRIPTOR_MOST = 1 << 20
@@ -22,13 +24,14 @@ _EXTENT = re.compile(
 )
 _EXTENT_BEGIN = re.compile(rb"(?i)[ \t]*(?:RW|RDONLY|NOACCESS)[ \t]")
 _FIELD = re.compile(rb"[ \t]*([A-Za-z][\w.]*)[ \t]*=[ \t]*(.*)")
+# Looked up here: a worker that is locked in can load no codec.
 _ENCODINGS = {
-    **{f"windows-125{number}": f"cp125{number}" for number in range(9)},
-    **{name: name for name in ("gbk", "gb18030", "big5", "shift_jis", "euc-kr", "iso-8859-1")},
+    **{f"windows-125{number}": codecs.lookup(f"cp125{number}").name for number in range(9)},
+    **{name: codecs.lookup(name).name for name in ("gbk", "gb18030", "big5", "shift_jis", "euc-kr", "iso-8859-1")},
 }
 
 
-class VmdkError(ValueError):
+class VmdkError(ContainerError):
     """A VMDK says what cannot be, or what is not supported."""
 
 
